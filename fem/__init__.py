@@ -1,0 +1,1 @@
+"""Mechanics on a mesh: from loads to strain, stiffness and strength."""

@@ -1,0 +1,1 @@
+"""Geometry and scans: from a file to the voxels of a bone."""

@@ -1,0 +1,1 @@
+"""Biology over time: from strain and hormones to density."""
