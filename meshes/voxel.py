@@ -130,13 +130,13 @@ def end_plane(mesh: VoxelMesh, *, axis: int, top: bool) -> Int[np.ndarray, " pla
         axis: 0, 1, 2 for x, y, z.
         top: Whether the plane with the largest coordinate is wanted.
     """
-    level = lattice_coordinates(mesh)[:, axis]
+    level = _lattice_level(mesh, axis)
     return np.flatnonzero(level == (level.max() if top else level.min()))
 
 
 def extent(mesh: VoxelMesh, *, axis: int) -> float:
     """Return the distance between the two end planes of the bone along an axis [mm]."""
-    level = lattice_coordinates(mesh)[:, axis]
+    level = _lattice_level(mesh, axis)
     return float(level.max() - level.min()) * mesh.spacing[axis]
 
 
@@ -152,8 +152,8 @@ def element_volume(mesh: VoxelMesh) -> float:
 
 
 def on_grid(
-    mesh: VoxelMesh, field: Shaped[np.ndarray, "elements *components"], *, fill: float
-) -> Shaped[np.ndarray, "nx ny nz *components"]:
+    mesh: VoxelMesh, field: Shaped[np.ndarray, "elements ..."], *, fill: float
+) -> Shaped[np.ndarray, "nx ny nz ..."]:
     """Return an element field as an image of the whole grid, `fill` where there is no bone."""
     field = np.asarray(field)
     image = np.full((int(np.prod(mesh.shape)), *field.shape[1:]), fill, dtype=field.dtype)
@@ -168,6 +168,13 @@ def face_neighbours(mesh: VoxelMesh) -> Int[np.ndarray, "elements 6"]:
     number[x, y, z] = np.arange(mesh.elements, dtype=np.int32)
     steps = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
     return np.stack([number[x + i, y + j, z + k] for i, j, k in steps], axis=1)
+
+
+def _lattice_level(mesh: VoxelMesh, axis: int) -> Int[np.ndarray, " nodes"]:
+    """Return one lattice coordinate of every node, without the other two."""
+    _, py, pz = (n + 1 for n in mesh.shape)
+    stride = (py * pz, pz, 1)[axis]
+    return (mesh.lattice // stride) % (mesh.shape[axis] + 1)
 
 
 def _used_lattice_points(solid: Bool[np.ndarray, "nx ny nz"]) -> Bool[np.ndarray, "px py pz"]:
