@@ -101,7 +101,7 @@ def element_average_energy_density(
 def resultant(
     forces: Float[Array, "nodes 3"],
     points: Float[np.ndarray, "nodes 3"],
-    nodes: Int[Array, " chosen"],
+    nodes: Int[np.ndarray, " chosen"],
     center: Float[np.ndarray, " 3"],
 ) -> Float[np.ndarray, " 6"]:
     """Return the force [N] and the moment about a centre [N mm] of nodal forces on some nodes."""
