@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from fem.conjugate_gradients import Status, conjugate_gradients
 from fem.fields import StrainOperator, effective_strain, resultant, strain, strain_operator
-from fem.loads import LoadCase
+from fem.loads import Boundary, LoadCase
 from fem.multigrid import Hierarchy, hierarchy, multigrid
 from fem.stiffness import VoxelStiffness, in_precision
 from meshes.voxel import VoxelMesh, node_coordinates
@@ -97,14 +97,15 @@ def structure(mesh: VoxelMesh, *, poisson_ratio: float = 0.3) -> Structure:
     )
 
 
-def supports(case: LoadCase, *, nodes: int, dtype) -> Supports:
-    """Return a load case spread over all nodes of a mesh."""
+def supports(case: LoadCase | Boundary, *, nodes: int, dtype) -> Supports:
+    """Return a load case spread over all nodes of a mesh; degrees of freedom past the last are dropped."""
 
     def spread(places, values):
-        return jnp.zeros(3 * nodes, dtype).at[places].add(jnp.asarray(values, dtype)).reshape(nodes, 3)
+        flat = jnp.zeros(3 * nodes, dtype).at[places].add(jnp.asarray(values, dtype), mode="drop")
+        return flat.reshape(nodes, 3)
 
     return Supports(
-        free=jnp.ones(3 * nodes, bool).at[case.held].set(False).reshape(nodes, 3),
+        free=jnp.ones(3 * nodes, bool).at[case.held].set(False, mode="drop").reshape(nodes, 3),
         displacement=spread(case.held, case.displacement),
         force=spread(case.pushed, case.force),
         springs=spread(case.sprung, case.spring) if case.sprung.size else None,

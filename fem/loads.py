@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
-from meshes.voxel import VoxelMesh, node_coordinates
+from meshes.voxel import DEVICE_INDEX_LIMIT, VoxelMesh, node_coordinates
 
 
 class LoadCase(eqx.Module):
@@ -44,6 +45,17 @@ class LoadCase(eqx.Module):
     """The motion imposed: a displacement [mm] or an angle [rad]; 0 where forces load the bone."""
     strain: float = eqx.field(static=True)
     """Apparent strain of the test [-]; the angle [rad] of bending and torsion; 0 where there is none."""
+
+
+class Boundary(eqx.Module):
+    """The lists of a load case alone: what the solver reads, and what several cases can be stacked of."""
+
+    held: Int[Array, "*cases held"]
+    displacement: Float[Array, "*cases held"]
+    pushed: Int[Array, "*cases pushed"]
+    force: Float[Array, "*cases pushed"]
+    sprung: Int[Array, "*cases sprung"]
+    spring: Float[Array, "*cases sprung"]
 
 
 class Hold(NamedTuple):
@@ -127,6 +139,27 @@ def load_case(
     _check_loaded(case)
     _check_balance(case, points)
     return case
+
+
+def stacked(cases: Sequence[LoadCase]) -> Boundary:
+    """Return the lists of several load cases with a leading axis, padded to the longest.
+
+    Padding names a degree of freedom past every mesh, which whoever spreads the lists drops.
+    """
+
+    def stack(places: str, values: str) -> tuple[Int[Array, "cases n"], Float[Array, "cases n"]]:
+        lists = [(getattr(case, places), getattr(case, values)) for case in cases]
+        width = max(len(index) for index, _ in lists)
+        index = np.full((len(lists), width), DEVICE_INDEX_LIMIT - 1, dtype=np.int32)
+        amount = np.zeros((len(lists), width))
+        for row, (place, value) in enumerate(lists):
+            index[row, : len(place)], amount[row, : len(place)] = place, value
+        return jnp.asarray(index), jnp.asarray(amount)
+
+    held, displacement = stack("held", "displacement")
+    pushed, force = stack("pushed", "force")
+    sprung, spring = stack("sprung", "spring")
+    return Boundary(held, displacement, pushed, force, sprung, spring)
 
 
 def _holds(holds: Sequence[Hold]) -> tuple[Int[np.ndarray, " held"], Float[np.ndarray, " held"]]:
