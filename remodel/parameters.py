@@ -1,0 +1,138 @@
+"""The numbers of the tissue law: meaning, unit, origin and default of each.
+
+Every field is a leaf, so that any number can be drawn from a distribution, mapped over or differentiated.
+
+Status words in the docstrings:
+
+* *fit*: fitted jointly to 66 clinical results in women and men with the model without space (three
+  compartments under constant stress). A calibrated default, not a measurement; the standard deviation of
+  its logarithm after the fit is in brackets.
+* *fixed*: held at a published or derived value during that fit.
+* *assumed*: no quantitative human datum stands behind it.
+"""
+
+import equinox as eqx
+from jaxtyping import Array, Num
+
+Scalar = int | float | Num[Array, ""]
+"""A number, whether Python's or JAX's."""
+
+
+class Parameters(eqx.Module):
+    """What the tissue law is calibrated by; the defaults are version 4 of the joint fit."""
+
+    # Stimulus
+    strain_exponent: Scalar = 4.0
+    """Exponent m of strain in the daily stimulus [-]. Fixed, range 3 to 8. Source: Beaupré et al. 1990, J.
+    Orthop. Res. 8:651-661, doi:10.1002/jor.1100080506."""
+    cycles_per_bout: Scalar = 100.0
+    """Cycles after which a bout of loading is saturated [-]. Assumed for people, range 36 to 1000. Source:
+    order of magnitude from animals, Rubin & Lanyon 1984, J. Bone Joint Surg. Am. 66:397-402 (36 cycles a day
+    saturate)."""
+    reference_cycles: Scalar = 300.0
+    """Effective cycles a day of habitual life [1/day]. Assumed: three saturated bouts."""
+    bed_rest_load: Scalar = 0.3397640319650157
+    """Strain in bed rest relative to habitual strain [-]. Fit (0.19)."""
+    early_load_decline: Scalar = 0.003
+    """Yearly fall of the logarithm of habitual load between 30 and 50 [1/year]. Assumed, range 0 to 0.015."""
+    late_load_decline: Scalar = 0.010
+    """Yearly fall of the logarithm of habitual load after 50 [1/year]. Assumed, range 0 to 0.015."""
+
+    # Mechanostat curve
+    resorption_gain: Scalar = 0.7282243117537262
+    """Response of the logarithm of resorption to that of the stimulus, g_r [-]. Fit (0.17)."""
+    formation_gain: Scalar = 0.4063695284427085
+    """Response of the logarithm of formation to that of the stimulus, g_f [-]. Fit (0.28)."""
+    response_limit: Scalar = 1.0
+    """Largest response v [-]. Assumed, range 0.7 to 1.5."""
+    lazy_zone_width: Scalar = 0.0
+    """Half-width of the lazy zone in the logarithm of the stimulus [-]. Fixed: none seen in people. Source:
+    Christen et al. 2014, Nat. Commun. 5:4855, doi:10.1038/ncomms5855."""
+    lazy_zone_smoothing: Scalar = 0.02
+    """Rounding of the corners of the lazy zone [-]. Assumed."""
+    set_point_estrogen: Scalar = 0.05581383145996873
+    """Rise of the set point at full loss of estradiol [-]. Fit but not identified (0.74 against a prior of
+    0.80)."""
+    set_point_androgen: Scalar = 0.0
+    """Rise of the set point at full loss of testosterone [-]. Assumed; a switch."""
+    set_point_age: Scalar = 0.0
+    """Yearly rise of the set point after 30 [1/year]. Assumed; a switch."""
+    numbness_estrogen: Scalar = 0.0
+    """Fall of the gain at full loss of estradiol [-]. Assumed; a switch, range 0 to 0.9."""
+    numbness_androgen: Scalar = 0.0
+    """Fall of the gain at full loss of testosterone [-]. Assumed; a switch."""
+
+    # Cells
+    decoy_strength: Scalar = 16.5
+    """Binding of RANKL by osteoprotegerin, association constant times concentration [-]. Fixed. Source:
+    derived from the steady state of Martínez-Reina & Pivonka 2019, Math. Biosci. Eng. 16:2063-2089."""
+    receptor_strength: Scalar = 0.34
+    """Binding of RANKL by RANK, association constant times concentration [-]. Fixed. Source: as
+    `decoy_strength`."""
+    receptor_saturation: Scalar = 0.042
+    """Ratio of occupied to free RANK in the reference state [-]. Fixed. Source: as `decoy_strength`."""
+    osteoclast_time: Scalar = 12.515983717872142
+    """Time in which osteoclast activity follows its signal [day]. Fit (0.15)."""
+    reversal_time: Scalar = 36.290353966028235
+    """First stage of the delay from resorption to formation [day]. Fit (0.29)."""
+    formation_time: Scalar = 71.38585179675074
+    """Second stage of the delay from resorption to formation [day]. Fit (0.23)."""
+    precursor_gain: Scalar = 0.6909493765194541
+    """Room for osteoclast precursors to accumulate while RANK is empty, beta [-]. Fit (0.33)."""
+    precursor_rate: Scalar = 0.0034401169109408982
+    """Renewal of the pool of osteoclast precursors, k_l [1/day]. Fit (0.46)."""
+    uncoupled_formation: Scalar = 0.25192135540474325
+    """Share of formation that no resorption precedes, mu_0 [-]. Fit (0.21)."""
+    balance_age: Scalar = 0.0013271274577367027
+    """Yearly fall of the bone balance of a remodeling site after 30 [1/year]. Fit (0.54)."""
+    rankl_estrogen: Scalar = 0.9299886980488931
+    """Rise of RANKL at full loss of estradiol [-]. Fit (0.21), the best-founded action of a hormone here."""
+    decoy_estrogen: Scalar = 0.25
+    """Fall of osteoprotegerin at full loss of estradiol [-]. Assumed; acts like `rankl_estrogen`."""
+    balance_estrogen: Scalar = 0.04095885687864845
+    """Fall of bone balance at full loss of estradiol [-]. Fit, barely informed (0.70)."""
+    rankl_androgen: Scalar = 0.14356779481521448
+    """Rise of RANKL at full loss of testosterone, men [-]. Fit, barely informed (0.58)."""
+    balance_androgen: Scalar = 0.031224964957444208
+    """Fall of bone balance at full loss of testosterone, men [-]. Fit, barely informed (0.86)."""
+
+    # Surface, volume, mineral, stiffness
+    resorption_rate: Scalar = 3.866021419652783e-05
+    """Resorption per bone surface in the reference state, R_0 [mm/day]. Fit (0.12)."""
+    perforation_fraction: Scalar = 0.005
+    """Volume fraction at which half of the surface is lost by perforation [-]. Assumed."""
+    osteoid_time: Scalar = 22.0
+    """Time from osteoid to mineralised matrix [day]. Fixed: 12 of lag, 10 of primary mineralisation. Source:
+    Martínez-Reina & Pivonka 2019."""
+    primary_mineral: Scalar = 0.121
+    """Mineral volume per matrix volume after primary mineralisation [-]. Fixed. Source: as `osteoid_time`."""
+    fast_mineral_limit: Scalar = 0.3
+    """Mineral volume per matrix volume at which the fast pool is full [-]. Fixed, from 0.442 of
+    Martínez-Reina & Pivonka 2019, lowered until tissue mineral density agrees with scans."""
+    fast_mineral_rate: Scalar = 0.021266766347033804
+    """Rate at which the fast pool fills [1/day]. Fit (0.46)."""
+    slow_mineral_limit: Scalar = 0.043864192762798536
+    """Mineral volume per matrix volume at which the slow pool is full [-]. Fit, in effect assumed (0.39)."""
+    slow_mineral_rate: Scalar = 0.00046076485709194544
+    """Rate at which the slow pool fills [1/day]. Fit, in effect assumed (0.49). Source of the prior: Ruffoni
+    et al. 2007, Bone 40:1308-1319, doi:10.1016/j.bone.2006.11.012."""
+    modulus_exponent: Scalar = 2.58
+    """Exponent of bone volume fraction in Young's modulus, b [-]. Source: Hernandez et al. 2001, Bone
+    29:74-78, doi:10.1016/S8756-3282(01)00467-7."""
+    ash_exponent: Scalar = 2.74
+    """Exponent of ash fraction in Young's modulus [-]. Source: as `modulus_exponent`."""
+
+    # Hormones
+    estradiol_half_effect: Scalar = 10.95563753688176
+    """Estradiol at half effect on bone [pg/ml, mass spectrometry]. Fit (0.28)."""
+    testosterone_half_effect: Scalar = 200.0
+    """Testosterone at half effect on bone, men [ng/dl]. Fixed. Source: Finkelstein et al. 2016, J. Clin.
+    Invest. 126:1114-1125, doi:10.1172/JCI84137 (200 suffice)."""
+    transdermal_gain: Scalar = 0.5
+    """Estradiol in serum per transdermal dose [pg/ml per µg/day]. Range 0.27 to 0.74 between trials."""
+
+    # What a clinic measures
+    resorption_marker_exponent: Scalar = 1.13218134540622
+    """Exponent from resorption to serum CTX [-]. Fit (0.08)."""
+    formation_marker_exponent: Scalar = 1.1920602053912774
+    """Exponent from formation to serum P1NP [-]. Fit (0.11)."""
