@@ -152,7 +152,7 @@ def element_volume(mesh: VoxelMesh) -> float:
 
 
 def on_grid(
-    mesh: VoxelMesh, field: Shaped[np.ndarray, "elements ..."], *, fill: float
+    mesh: VoxelMesh, field: Shaped[np.ndarray, "elements ..."], *, fill: float | int
 ) -> Shaped[np.ndarray, "nx ny nz ..."]:
     """Return an element field as an image of the whole grid, `fill` where there is no bone."""
     field = np.asarray(field)
