@@ -31,7 +31,7 @@ def test_area_of_a_shaft_comes_closer_on_a_finer_grid():
     exact = math.pi * (3.0**2 - 2.0**2)
     errors = []
     for edge in (0.2, 0.1, 0.05):
-        section = hollow_shaft(outer_radius=3.0, inner_radius=2.0, length=edge, spacing=(edge,) * 3)
+        section = hollow_shaft(outer_radius=3.0, inner_radius=2.0, length=edge, spacing=(edge, edge, edge))
         errors.append(abs(section.sum() * edge**2 / exact - 1.0))
     assert errors[0] < 0.03
     assert errors[2] < 0.003
@@ -48,7 +48,7 @@ def test_shaft_is_symmetric_and_just_fills_its_grid():
 
 def test_shaft_refuses_a_wall_without_thickness():
     with pytest.raises(ValueError, match="`inner_radius` must be at least 0 and below"):
-        hollow_shaft(outer_radius=2.0, inner_radius=2.0, length=1.0, spacing=(0.1,) * 3)
+        hollow_shaft(outer_radius=2.0, inner_radius=2.0, length=1.0, spacing=(0.1, 0.1, 0.1))
 
 
 def test_shaft_volume_is_better_from_subdivided_voxels():
@@ -76,14 +76,14 @@ def test_trabeculae_hang_together(fraction):
 
 
 def test_gyroid_of_a_third_is_one_piece_and_so_is_its_marrow():
-    bone = gyroid(shape=(40, 40, 40), spacing=(0.05,) * 3, period=1.0, volume_fraction=0.33)
+    bone = gyroid(shape=(40, 40, 40), spacing=(0.05, 0.05, 0.05), period=1.0, volume_fraction=0.33)
     assert largest_component(bone).islands == 0
     # At a corner of the grid a voxel of marrow can be cut off.
     assert largest_component(~bone).removed_voxels < 1e-3 * bone.size
 
 
 def test_gyroid_repeats_after_a_period():
-    bone = gyroid(shape=(40, 40, 40), spacing=(0.05,) * 3, period=1.0, volume_fraction=0.33)
+    bone = gyroid(shape=(40, 40, 40), spacing=(0.05, 0.05, 0.05), period=1.0, volume_fraction=0.33)
     # Single precision moves voxels that lie on the surface.
     assert np.mean(bone[:20] != bone[20:]) < 1e-3
 
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_bone_and_another_does_not():
 def test_stretch_makes_struts_along_its_axis():
     bone = random_trabeculae(
         shape=(48, 48, 48),
-        spacing=(0.05,) * 3,
+        spacing=(0.05, 0.05, 0.05),
         period=0.8,
         volume_fraction=0.2,
         seed=2,
