@@ -108,7 +108,9 @@ def conjugate_gradients(
         status = jnp.where(new.iterations >= max_iterations, Status.MAX_ITERATIONS, status)
         status = jnp.where(end.indefinite, Status.INDEFINITE, status)
         status = jnp.where(new.norm <= target, Status.CONVERGED, status)
-        status = jnp.where(jnp.isfinite(new.norm), status, Status.NOT_FINITE)
+        # The recurrence's norm too: after a preconditioner that is not finite the displacement still is.
+        finite = jnp.isfinite(new.norm) & jnp.isfinite(end.norm)
+        status = jnp.where(finite, status, Status.NOT_FINITE)
         return new._replace(status=status.astype(jnp.int32))
 
     end = lax.while_loop(lambda state: state.status == Status.RUNNING, cycle, start._replace(status=status))

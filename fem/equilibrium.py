@@ -12,7 +12,7 @@ from fem.conjugate_gradients import Status, conjugate_gradients
 from fem.fields import StrainOperator, effective_strain, resultant, strain, strain_operator
 from fem.loads import Boundary, LoadCase
 from fem.multigrid import Hierarchy, hierarchy, multigrid
-from fem.stiffness import VoxelStiffness, in_precision
+from fem.stiffness import VoxelStiffness, in_precision, masked
 from meshes.voxel import VoxelMesh, node_coordinates
 
 Precision = Literal["single", "mixed", "double"]
@@ -139,9 +139,9 @@ def balance(
     precondition = multigrid(structure.hierarchy, in_precision(stiffness, coarse_dtype), supports.free)
     prescribed = stiffness.apply(supports.displacement)
     solution = conjugate_gradients(
-        lambda displacement: stiffness.apply(displacement) * supports.free,
-        (supports.force - prescribed) * supports.free,
-        initial * supports.free,
+        lambda displacement: masked(stiffness.apply(displacement), supports.free),
+        masked(supports.force - prescribed, supports.free),
+        masked(initial, supports.free),
         lambda residual: precondition(residual.astype(coarse_dtype)).astype(dtype),
         tolerance=tolerance,
         max_iterations=max_iterations,

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from fem.stiffness import VoxelStiffness, VoxelTopology, voxel_topology
+from fem.stiffness import VoxelStiffness, VoxelTopology, masked, voxel_topology
 from meshes.voxel import VoxelMesh, grid_coordinates, lattice_coordinates, voxel_mesh
 
 COARSEST_NODES = 64
@@ -74,8 +74,8 @@ class Multigrid(eqx.Module):
     """One V-cycle, as a symmetric positive approximation of the inverse stiffness."""
 
     stiffness: tuple[VoxelStiffness, ...]
-    free: tuple[Bool[Array, "nodes 3"], ...]
-    inverse_diagonal: tuple[Float[Array, "nodes 3"], ...]
+    free: tuple[Bool[Array, "_ 3"], ...]
+    inverse_diagonal: tuple[Float[Array, "_ 3"], ...]
     transfers: tuple[Transfer, ...]
     coarsest_inverse: Float[Array, "unknowns unknowns"]
 
@@ -88,8 +88,8 @@ class Multigrid(eqx.Module):
             return jnp.dot(self.coarsest_inverse, residual.reshape(-1)).reshape(-1, 3)
         level = _Level(self.stiffness[depth], self.free[depth], self.inverse_diagonal[depth])
         correction, remaining = _smooth(level, jnp.zeros_like(residual), residual)
-        coarse = _restrict(self.transfers[depth], remaining) * self.free[depth + 1]
-        fine = _prolong(self.transfers[depth], self._cycle(depth + 1, coarse)) * level.free
+        coarse = masked(_restrict(self.transfers[depth], remaining), self.free[depth + 1])
+        fine = masked(_prolong(self.transfers[depth], self._cycle(depth + 1, coarse)), level.free)
         correction = correction + fine
         return _smooth(level, correction, residual - _masked(level, correction))[0]
 
@@ -134,7 +134,7 @@ def _smooth(
 
 
 def _masked(level: _Level, displacement: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
-    return level.stiffness.apply(displacement) * level.free
+    return masked(level.stiffness.apply(displacement), level.free)
 
 
 def _inverse_diagonal(stiffness: VoxelStiffness, free: Bool[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
@@ -146,8 +146,8 @@ def _coarsest_inverse(level: _Level) -> Float[Array, "unknowns unknowns"]:
     dtype = level.inverse_diagonal.dtype
     unknowns = level.free.size
     columns = jnp.eye(unknowns, dtype=dtype).reshape(unknowns, -1, 3)
-    free = level.free.astype(dtype)
-    matrix = jax.vmap(lambda column: _masked(level, column * free))(columns).reshape(unknowns, unknowns)
+    matrix = jax.vmap(lambda column: _masked(level, masked(column, level.free)))(columns)
+    matrix = matrix.reshape(unknowns, unknowns)
     scale = jnp.sqrt(level.inverse_diagonal.reshape(-1))
     values, vectors = jnp.linalg.eigh(matrix * scale[:, None] * scale[None, :])
     cutoff = values[-1] * (100 * jnp.finfo(dtype).eps)
@@ -162,7 +162,7 @@ def _coarser_stiffness(fine: VoxelStiffness, topology: VoxelTopology, transfer: 
     return VoxelStiffness(topology, modulus, springs)
 
 
-def _coarser_free(fine: Bool[Array, "nodes 3"], transfer: Transfer) -> Bool[Array, "nodes 3"]:
+def _coarser_free(fine: Bool[Array, "fine 3"], transfer: Transfer) -> Bool[Array, "coarse 3"]:
     """Return which coarse degrees of freedom are free.
 
     One is held if the fine one where it stands is; past the rim of the bone, if any around it is.

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from fem.hexahedron import eigenvalue_bound, stiffness_matrix
 from meshes.voxel import VoxelMesh
@@ -125,6 +125,11 @@ def apply_by_nodes(
     local = jnp.matmul(displacement[nodes].reshape(-1, 24), matrix, precision=lax.Precision.HIGHEST)
     corner_forces = (local * modulus).reshape(-1, 3)
     return jnp.sum(corner_forces.at[stiffness.topology.corners].get(mode="fill", fill_value=0), axis=1)
+
+
+def masked(values: Float[Array, "nodes 3"], free: Bool[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
+    """Return the values of free degrees of freedom, and zero for those that are held."""
+    return jnp.where(free, values, 0)
 
 
 def in_precision(stiffness: VoxelStiffness, dtype) -> VoxelStiffness:
