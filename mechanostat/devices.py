@@ -168,7 +168,9 @@ def _started(choice: str) -> Device:
     platform = "cpu" if devices[0].platform == "cpu" else "gpu"
     if platform == "cpu" and choice not in ("auto", "cpu"):
         raise RuntimeError(f"`--device {choice}` cannot be used: {why_no_gpu()}.")
-    note = why_no_gpu() if choice == "auto" and platform == "cpu" and graphics_cards() else ""
+    note = ""
+    if platform == "cpu" and graphics_cards():
+        note = "`--device cpu` was chosen" if choice == "cpu" else why_no_gpu()
     return Device(platform, devices[0].device_kind, len(devices), note)
 
 

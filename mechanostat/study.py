@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from mechanostat.study_bone import Bone, Load, Mechanics, Strength
 from mechanostat.study_fields import ArrayOfTables, Table, quantity
-from mechanostat.study_life import Activity, Person, Protocol, Remodeling, TimeAxis
+from mechanostat.study_life import Activity, Habit, Person, Protocol, Remodeling, TimeAxis
 
 Loads = Annotated[tuple[Load, ...], ArrayOfTables, Field(min_length=1)]
 Protocols = Annotated[tuple[Protocol, ...], ArrayOfTables]
@@ -28,6 +28,7 @@ class Study(Table):
     bone: Bone = quantity(unit="-", text="The scan and how it becomes a mesh")
     mechanics: Mechanics = quantity(Mechanics(), unit="-", text="Elastic constants and solver")
     loads: Loads = quantity(unit="-", text="Habitual loads, one table each")
+    habit: Habit = quantity(Habit(), unit="-", text="How often the loads act")
     strength: Strength = quantity(Strength(), unit="-", text="Strength test")
     person: Person = quantity(unit="-", text="Whose bone it is")
     time: TimeAxis = quantity(unit="-", text="How long, and in which steps")
@@ -51,6 +52,15 @@ class Study(Table):
         if time.years * 365.25 < time.report_days:
             raise ValueError(f"`years` = {time.years:g} is shorter than `report_days` = {time.report_days}")
         return time
+
+    @field_validator("protocol")
+    @classmethod
+    def _one_treatment(cls, protocol: tuple[Protocol, ...]) -> tuple[Protocol, ...]:
+        if len(protocol) > 1:
+            raise ValueError(
+                "one treatment for now; sequences and combinations come with the endocrine layer"
+            )
+        return protocol
 
     @field_validator("protocol", "activity")
     @classmethod

@@ -5,7 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from fem.equilibrium import MAX_ITERATIONS, TOLERANCE
+from fem.strength import CRITICAL_STRAIN, CRITICAL_VOLUME
 from mechanostat.study_fields import Axis, Case, Name, Table, as_triple, as_tuple, quantity, table_error
+from remodel.parameters import Parameters
+
+_LAW = Parameters()
 
 AMPLITUDES: dict[str, tuple[str, ...]] = {
     "axial": ("force", "apparent_stress", "strain"),
@@ -124,34 +129,26 @@ class Bone(Table):
 
 
 class Mechanics(Table):
-    """The elastic constants and how exactly to solve.
-
-    Source:
-        Modulus and exponents: Currey-type law of Martinez-Reina as normalised for the calibration of the
-        remodeling law, E = modulus f^b (alpha / alpha_0)^c; Poisson ratio: convention of voxel models.
-    """
+    """The elastic constants and how exactly to solve: E = modulus x volume fraction ^ exponent."""
 
     modulus: float = quantity(18000.0, unit="MPa", text="Young's modulus of fully dense bone", gt=0)
     poisson_ratio: float = quantity(0.3, unit="-", text="Poisson's ratio", gt=-1, lt=0.5)
-    fraction_exponent: float = quantity(2.58, unit="-", text="Exponent of the volume fraction", ge=1, le=4)
-    mineral_exponent: float = quantity(2.74, unit="-", text="Exponent of the ash fraction", ge=0, le=5)
+    modulus_exponent: float = quantity(
+        _LAW.modulus_exponent, unit="-", text="Exponent of the volume fraction in the modulus", ge=1, le=4
+    )
     precision: Literal["single", "mixed", "double"] = quantity(
         "mixed", unit="-", text="Arithmetic of the solver"
     )
-    tolerance: float = quantity(1e-6, unit="-", text="True residual relative to the load", gt=0, lt=0.1)
-    max_iterations: int = quantity(2000, unit="-", text="The solver gives up after this many", ge=1)
+    tolerance: float = quantity(TOLERANCE, unit="-", text="True residual relative to the load", gt=0, lt=0.1)
+    max_iterations: int = quantity(MAX_ITERATIONS, unit="-", text="The solver gives up after this many", ge=1)
 
 
 class Load(Table):
-    """One habitual load of daily life: its case, its size, and how often it acts."""
+    """One habitual load of daily life: its case and its size."""
 
     name: Name = quantity(unit="-", text="Name of the load", example="walking")
     case: Case = quantity(unit="-", text="Load case, in FAIM's words", example="axial")
     axis: Axis = quantity("z", unit="-", text="Axis of the load case")
-    cycles_per_day: float = quantity(7000.0, unit="1/day", text="Load cycles a day", gt=0, le=1e6)
-    bouts_per_day: float = quantity(
-        3.0, unit="1/day", text="Bouts over which the cycles are spread", gt=0, le=1000
-    )
     force: float | None = quantity(
         None, unit="N", text="Force on the loaded plane, pressing negative", example=-100.0
     )
@@ -198,7 +195,9 @@ class Strength(Table):
     case: Case = quantity("axial", unit="-", text="Load case of the strength test, in FAIM's words")
     axis: Axis = quantity("z", unit="-", text="Axis of the strength test")
     criterion: Literal["pistoia"] = quantity("pistoia", unit="-", text="Criterion of failure")
-    critical_volume: float = quantity(0.02, unit="-", text="Share of the bone that may exceed it", gt=0, lt=1)
+    critical_volume: float = quantity(
+        CRITICAL_VOLUME, unit="-", text="Share of the bone that may exceed it", gt=0, lt=1
+    )
     critical_strain: float = quantity(
-        0.007, unit="-", text="Effective strain at which bone fails", gt=0, lt=0.1
+        CRITICAL_STRAIN, unit="-", text="Effective strain at which bone fails", gt=0, lt=0.1
     )

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 from pydantic import ValidationInfo, field_validator
 
 from mechanostat.study_fields import Table, quantity
+from remodel.parameters import Parameters
+
+_LAW = Parameters()
 
 AGENTS = ("estradiol-transdermal",)
 """The hormones and drugs that a protocol can name."""
@@ -85,7 +88,7 @@ Stop = Annotated[
 
 
 class Protocol(Table):
-    """A treatment. Doses of windows that overlap add up.
+    """A treatment; for now there can be one.
 
     Source:
         Patches on the market deliver 14 to 100 µg/day; 14 in the ULTRA trial, Ettinger et al. 2004,
@@ -94,7 +97,7 @@ class Protocol(Table):
 
     agent: str = quantity(unit="-", text="Hormone or drug", example=AGENTS[0])
     dose_ug_per_day: float = quantity(
-        unit="µg/day", text="Dose that the patch delivers", gt=0, le=100, example=50.0
+        unit="µg/day", text="Dose that the patch delivers", gt=0, le=200, example=50.0
     )
 
     start_years: Start = 0.0
@@ -115,27 +118,28 @@ class Activity(Table):
     """A change of the habitual loads: training on top of them, or bed rest in place of them.
 
     Source:
-        Two bouts of about 100 cycles a week: Watson et al. 2018 (LIFTMOR), J. Bone Miner. Res. 33:211-220,
-        doi:10.1002/jbmr.3284.
+        Twice a week 20 sets of five repetitions: Watson et al. 2018 (LIFTMOR), J. Bone Miner. Res.
+        33:211-220, doi:10.1002/jbmr.3284.
     """
 
     kind: Literal["training", "bed_rest"] = quantity(
         unit="-", text="Training or bed rest", example="training"
     )
-    load_factor: float = quantity(
+    load_factor: float | None = quantity(
+        None,
         unit="-",
-        text="Load relative to the habitual one: 2 to 2.5 resistance, 0.3 bed rest",
+        text="Strain relative to the habitual one: 2 to 2.5 with heavy weights; 0.34 in bed rest if absent",
         gt=0,
         le=6,
-        example=2.0,
+        example=2.5,
+        chosen=True,
     )
     bouts_per_week: float | None = quantity(
-        None, unit="1/week", text="Bouts of training a week", gt=0, le=50, example=2.0, chosen=True
+        None, unit="1/week", text="Sets of training a week", gt=0, le=200, example=40.0, chosen=True
     )
     cycles_per_bout: float | None = quantity(
-        None, unit="-", text="Load cycles in a bout of training", gt=0, le=10000, example=100.0, chosen=True
+        None, unit="-", text="Load cycles in a set of training", gt=0, le=10000, example=5.0, chosen=True
     )
-
     start_years: Start = 0.0
     stop_years: Stop = None
 
@@ -143,8 +147,10 @@ class Activity(Table):
 
     @field_validator("load_factor")
     @classmethod
-    def _fits_the_kind(cls, factor: float, info: ValidationInfo) -> float:
-        if info.data.get("kind") == "bed_rest" and factor >= 1:
+    def _fits_the_kind(cls, factor: float | None, info: ValidationInfo) -> float | None:
+        if info.data.get("kind") == "training" and factor is None:
+            raise ValueError('`kind = "training"` needs it')
+        if info.data.get("kind") == "bed_rest" and factor is not None and factor >= 1:
             raise ValueError("bed rest lowers the load: below 1")
         return factor
 
@@ -163,8 +169,7 @@ class Remodeling(Table):
     """What bone senses, how far osteocytes see, and what they compare it with.
 
     Source:
-        Kernel length: Mullender & Huiskes 1995, J. Orthop. Res. 13:503-512, doi:10.1002/jor.1100130405;
-        set point and gain: fitted jointly to clinical data, weakly identified.
+        Set point and gain: `remodel/parameters.py`, fitted to clinical data but weakly identified.
     """
 
     stimulus: Literal["effective-apparent-strain", "tissue-energy"] = quantity(
@@ -172,33 +177,43 @@ class Remodeling(Table):
         unit="-",
         text="What bone senses; tissue-energy is unstable, for comparison",
     )
-    kernel_length: float = quantity(
-        0.1,
+    kernel_length: float | None = quantity(
+        None,
         unit="mm",
-        text="How far an osteocyte senses; 0 for none, else at least one voxel is used",
+        text="How far an osteocyte senses; 0 for none; 0.1 mm or a voxel, the longer one, if absent",
         ge=0,
         le=5,
+        example=0.1,
     )
     reference: Literal["local", "global", "blend"] = quantity(
-        "local", unit="-", text="Reference: of each place, one for all, or between"
+        "local", unit="-", text="What bone compares with: of each place, one per tissue, or between"
     )
-    reference_strain: float | None = quantity(
-        None, unit="-", text="Reference strain; with `global` and `blend`", gt=0, lt=0.01, example=0.0008
-    )
-    blend_weight: float | None = quantity(
+    global_share: float | None = quantity(
         None, unit="-", text="Share of the global reference; with `blend`", gt=0, lt=1, example=0.3
     )
-    estradiol_set_point: float = quantity(
-        0.056, unit="-", text="Rise of the set point without estradiol", ge=0, le=0.3
+    set_point_estrogen: float = quantity(
+        _LAW.set_point_estrogen, unit="-", text="Rise of the set point without estradiol", ge=0, le=0.3
     )
-    estradiol_gain: float = quantity(0.0, unit="-", text="Loss of gain without estradiol", ge=0, le=0.9)
+    numbness_estrogen: float = quantity(
+        _LAW.numbness_estrogen, unit="-", text="Fall of the gain without estradiol", ge=0, le=0.9
+    )
 
-    @field_validator("reference_strain", "blend_weight")
+    @field_validator("global_share")
     @classmethod
-    def _belongs_to_the_reference(cls, value: float | None, info: ValidationInfo) -> float | None:
-        users = ("blend",) if info.field_name == "blend_weight" else ("global", "blend")
+    def _belongs_to_blend(cls, share: float | None, info: ValidationInfo) -> float | None:
         reference = info.data.get("reference")
-        if reference is not None and (reference in users) != (value is not None):
-            what = "needed" if value is None else "not used"
+        if reference is not None and (reference == "blend") != (share is not None):
+            what = "needed" if share is None else "not used"
             raise ValueError(f'{what} with `reference = "{reference}"`')
-        return value
+        return share
+
+
+class Habit(Table):
+    """How often the habitual loads act; each of them once in every cycle.
+
+    Source:
+        `remodel/activity.py`.
+    """
+
+    cycles_per_day: float = quantity(7000.0, unit="1/day", text="Load cycles a day", gt=0, le=1e6)
+    bouts_per_day: float = quantity(3.0, unit="1/day", text="Bouts that they come in", gt=0, le=1000)

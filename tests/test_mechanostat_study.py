@@ -40,7 +40,7 @@ dose_ug_per_day = 500
 start_years = 4
 stop_years = 2
 [remodeling]
-reference = "global"
+reference = "blend"
 """
 """A study with an error of every kind."""
 
@@ -57,9 +57,9 @@ ERRORS_OF_BAD_STUDY = {
     "time.report_days": "for example 120",
     "person.menopause_age": "female",
     "protocol[0].agent": "come with the endocrine layer",
-    "protocol[0].dose_ug_per_day": "less than or equal to 100",
+    "protocol[0].dose_ug_per_day": "less than or equal to 200",
     "protocol[0].stop_years": "later than `start_years`",
-    "remodeling.reference_strain": "needed",
+    "remodeling.global_share": "needed",
 }
 
 
@@ -143,6 +143,12 @@ def test_training_needs_its_bouts_and_bed_rest_takes_none(folder):
         parse_study(example(folder, activity=[{"kind": "training", "load_factor": 2.0}]), folder=folder)
     rest = [{"kind": "bed_rest", "load_factor": 0.3}]
     assert parse_study(example(folder, activity=rest), folder=folder).activity[0].load_factor == 0.3
+
+
+def test_a_second_treatment_waits_for_the_endocrine_layer(folder):
+    patch = {"agent": "estradiol-transdermal", "dose_ug_per_day": 50.0}
+    with pytest.raises(ValueError, match=r"protocol: .* one treatment for now"):
+        parse_study(example(folder, protocol=[patch, patch]), folder=folder)
 
 
 def test_a_missing_scan_and_a_path_with_nul_are_refused(folder):
