@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from meshes.failures import BROKEN, ReadError
+from meshes.scan import from_zyx
 
 CHILD = Path(__file__).with_name("reader_child.py")
 
@@ -68,7 +69,7 @@ def read_isolated(
         # Rescaling may widen a byte to a double, no further.
         if values.ndim != 3 or values.nbytes > 8 * max(claimed, 1):
             raise ReadError(path, f"{claimed} bytes were claimed and {values.nbytes} came", BROKEN)
-        return np.ascontiguousarray(values.transpose(2, 1, 0)), header
+        return from_zyx(values), header
 
 
 def _run(path: Path, request: dict[str, Any], *, patience: float) -> dict[str, Any]:

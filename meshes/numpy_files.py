@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from meshes.failures import ReadError, reading
-from meshes.scan import GREY, LABEL, Limits, Scan, check_claim, three_axes
+from meshes.scan import GREY, LABEL, Limits, Scan, check_claim, from_zyx, three_axes
 
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 """Versions of the format that hold plain arrays; 3.0 is for named fields alone."""
@@ -103,8 +103,6 @@ def _array(
 
 def _scan(path: Path, values: Shaped[np.ndarray, "..."], axes: str) -> Scan:
     values = values.reshape(three_axes(path, values.shape))
-    if axes == "zyx":
-        values = values.transpose(2, 1, 0)
-    native = values.dtype.newbyteorder("=")
-    values = np.ascontiguousarray(values, dtype=native)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    values = from_zyx(values) if axes == "zyx" else np.ascontiguousarray(values)
     return Scan(values, None, quantity=LABEL if values.dtype == bool else GREY)
