@@ -14,6 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from fem.stiffness import VoxelStiffness, VoxelTopology, masked, voxel_topology
@@ -175,16 +176,26 @@ def _coarser_free(fine: Bool[Array, "fine 3"], transfer: Transfer) -> Bool[Array
 
 
 def _prolong(transfer: Transfer, coarse: Float[Array, "coarse 3"]) -> Float[Array, "fine 3"]:
-    return jnp.sum(coarse[transfer.parents], axis=1) / 8
+    # Column by column: eight gathers that fuse into one pass are eight times faster than one gather of rows.
+    # The barriers keep XLA from computing what is gathered anew for each of the gathers.
+    coarse = lax.optimization_barrier(coarse)
+    mean = coarse[transfer.parents[:, 0]]
+    for column in range(1, 8):
+        mean = mean + coarse[transfer.parents[:, column]]
+    return lax.optimization_barrier(mean / 8)
 
 
 def _restrict(transfer: Transfer, fine: Float[Array, "fine 3"]) -> Float[Array, "coarse 3"]:
     near = np.array([0.5, 1.0, 0.5])
-    weights = np.einsum("i,j,k->ijk", near, near, near).reshape(1, 27, 1)
-    return jnp.sum(_gather(fine, transfer.family) * jnp.asarray(weights, fine.dtype), axis=1)
+    weights = np.einsum("i,j,k->ijk", near, near, near).reshape(-1)
+    fine = lax.optimization_barrier(fine)
+    total = jnp.zeros((transfer.family.shape[0], 3), fine.dtype)
+    for column, weight in enumerate(weights.tolist()):
+        total = total + weight * _gather(fine, transfer.family[:, column])
+    return lax.optimization_barrier(total)
 
 
-def _gather(values: Float[Array, "items ..."], index: Int[Array, "rows columns"]) -> Float[Array, "..."]:
+def _gather(values: Float[Array, "items ..."], index: Int[Array, "..."]) -> Float[Array, "..."]:
     return values.at[index].get(mode="fill", fill_value=0)
 
 
