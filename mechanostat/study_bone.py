@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from fem.equilibrium import MAX_ITERATIONS, TOLERANCE
 from fem.strength import CRITICAL_STRAIN, CRITICAL_VOLUME
 from mechanostat.study_fields import Axis, Case, Name, Table, as_triple, as_tuple, quantity, table_error
+from meshes.material_laws import LAWS
 from remodel.parameters import Parameters
 
 _LAW = Parameters()
@@ -45,7 +46,7 @@ class Calibration(Table):
     """From grey value to mineral density: density = slope x grey + intercept."""
 
     slope: float = quantity(
-        unit="mg/cm³ per grey value", text="Slope of the scanner or phantom line", example=1.0
+        unit="mg/cm³ per grey value", text="Slope of the scanner or phantom line", gt=0, example=1.0
     )
     intercept: float = quantity(0.0, unit="mg/cm³", text="Density at grey value 0")
     phantom: Literal["HA", "K2HPO4"] = quantity("HA", unit="-", text="What the density is equivalent to")
@@ -76,21 +77,21 @@ class Bone(Table):
     )
     keep_islands: bool = quantity(False, unit="-", text="Keep pieces that do not touch the largest one")
     calibration: Calibration | None = quantity(None, unit="-", text="How grey values become mineral density")
-    labels: Labels | None = quantity(None, unit="-", text="Voxel values that are bone", example=[1, 2])
-    density_law: str | None = quantity(
-        None,
-        unit="-",
-        text="Law from mineral density to volume fraction and modulus",
-        example="name-of-a-law",
-    )
-    threshold: float | None = quantity(
-        None, unit="grey value", text="Bone is where the value is at least this", example=128.0, chosen=True
-    )
-    region_image: InputPath | None = quantity(
+    label_image: InputPath | None = quantity(
         None,
         unit="-",
         text="Image of labels on the same grid; the scan itself if absent",
-        example="regions.nii.gz",
+        example="labels.nii.gz",
+    )
+    labels: Labels | None = quantity(None, unit="-", text="Labels that are bone", example=[1, 2])
+    threshold: float | None = quantity(
+        None, unit="grey value", text="Bone is where the value is at least this", example=128.0, chosen=True
+    )
+    density_law: str | None = quantity(
+        None,
+        unit="-",
+        text="Law that gives the modulus from the calibrated density; `mechanics.modulus` if absent",
+        example=next(iter(LAWS)),
     )
     regions: dict[Name, Labels] = quantity(
         {}, unit="-", text="Named regions and the labels that make them up"
@@ -108,16 +109,18 @@ class Bone(Table):
     @field_validator("threshold")
     @classmethod
     def _one_way_to_bone(cls, threshold: float | None, info: ValidationInfo) -> float | None:
-        given = [name for name in ("labels", "density_law") if info.data.get(name, "bad") is not None]
-        given += ["threshold"] if threshold is not None else []
-        if len(given) != 1:
-            raise table_error(
-                "give exactly one of `threshold`, `labels`, `density_law`, got "
-                + (", ".join(given) or "none")
-            )
+        if (threshold is None) == (info.data.get("labels", "bad") is None):
+            raise table_error("give exactly one of `threshold` and `labels`, so that it is told what is bone")
         return threshold
 
-    @field_validator("image", "region_image")
+    @field_validator("density_law")
+    @classmethod
+    def _is_a_law(cls, name: str | None) -> str | None:
+        if name is not None and name not in LAWS:
+            raise ValueError(f"allowed: {', '.join(LAWS)}")
+        return name
+
+    @field_validator("image", "label_image")
     @classmethod
     def _found(cls, path: Path | None, info: ValidationInfo) -> Path | None:
         if path is None or info.context is None:

@@ -18,6 +18,7 @@ script = "steal.py"
 image = "scan.nii.gz"
 treshold = 3
 spacing = true
+density_law = "none"
 [[loads]]
 name = "../walking"
 case = "axail"
@@ -48,7 +49,8 @@ ERRORS_OF_BAD_STUDY = {
     "script": "unknown",
     "bone.treshold": "`threshold`",
     "bone.spacing": "got True",
-    "bone": "exactly one of `threshold`, `labels`, `density_law`",
+    "bone": "exactly one of `threshold` and `labels`",
+    "bone.density_law": "allowed:",
     "loads[0].name": "letters, digits",
     "loads[0].case": "the nearest is 'axial'",
     "loads[1].axis": "'x', 'y', 'z'",
