@@ -127,7 +127,8 @@ def directional_shear(
 def bending(mesh: VoxelMesh, *, axis: int = 2, strain: float = ANGLE) -> LoadCase:
     """Return bending: the end planes tilt against each other about the second direction of the test frame.
 
-    The neutral axis goes through the centre of mass; each plane tilts by half the angle.
+    The neutral axis goes through the centre of mass; each plane tilts by half the angle, the top one
+    in the positive sense, so that a positive angle is answered by a positive moment.
 
     Args:
         mesh: The mesh.
@@ -140,7 +141,7 @@ def bending(mesh: VoxelMesh, *, axis: int = 2, strain: float = ANGLE) -> LoadCas
     arm = node_coordinates(mesh)[:, first] - center[first]
     slope = np.tan(0.5 * strain)
     holds = [Hold(plane, side) for plane in (bottom, top) for side in (first, second)]
-    holds += [Hold(bottom, third, -slope * arm[bottom]), Hold(top, third, slope * arm[top])]
+    holds += [Hold(bottom, third, slope * arm[bottom]), Hold(top, third, -slope * arm[top])]
     return load_case(
         mesh,
         holds=holds,
