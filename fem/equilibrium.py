@@ -147,16 +147,22 @@ def balance(
         max_iterations=max_iterations,
     )
     displacement = solution.displacement + supports.displacement
+    # Where what is moved leaves nothing to be found, as in one layer between platens, all is known.
+    known = (solution.status == Status.ZERO_LOAD) & jnp.any(supports.displacement != 0)
     return Balance(
         displacement=displacement,
         forces=stiffness.apply(displacement),
         effective_strain=effective_strain(
             structure.strain, strain(structure.strain, structure.hierarchy.levels[0], displacement)
         ),
-        status=solution.status,
+        status=jnp.where(known, jnp.int32(Status.CONVERGED), solution.status),
         iterations=solution.iterations,
         residual=solution.residual,
     )
+
+
+jitted_balance = jax.jit(balance, static_argnames=("precision", "tolerance", "max_iterations"))
+"""`balance`, compiled; `jitted_balance.lower(...).compile()` compiles ahead and tells the memory it takes."""
 
 
 def working_dtype(precision: Precision):
@@ -206,37 +212,31 @@ def solve(
     """
     dtype = working_dtype(precision)
     field = check_modulus(modulus, mesh)
-    found = _balance_jitted(
+    spread = supports(case, nodes=mesh.nodes, dtype=dtype)
+    found = jitted_balance(
         structure(mesh, poisson_ratio=poisson_ratio),
         jnp.asarray(field, dtype),
-        supports(case, nodes=mesh.nodes, dtype=dtype),
-        precision,
-        tolerance,
-        max_iterations,
+        spread,
+        jnp.zeros_like(spread.displacement),
+        precision=precision,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
     )
-    result = Equilibrium(
+    result = equilibrium(mesh, case, found)
+    if throw and not result.converged:
+        raise SolveError(advice(result.status, case.name, result.iterations, result.residual, tolerance))
+    return result
+
+
+def equilibrium(mesh: VoxelMesh, case: LoadCase, found: Balance) -> Equilibrium:
+    """Return what `balance` found as a result on the host, with the reaction of the loaded nodes."""
+    return Equilibrium(
         displacement=found.displacement,
         effective_strain=found.effective_strain,
         reaction=resultant(found.forces, node_coordinates(mesh), case.loaded, case.center),
         status=Status(int(found.status)),
         iterations=int(found.iterations),
         residual=float(found.residual),
-    )
-    if throw and not result.converged:
-        raise SolveError(advice(result.status, case.name, result.iterations, result.residual, tolerance))
-    return result
-
-
-@eqx.filter_jit
-def _balance_jitted(structure, modulus, supports, precision, tolerance, max_iterations) -> Balance:
-    return balance(
-        structure,
-        modulus,
-        supports,
-        jnp.zeros_like(supports.displacement),
-        precision=precision,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
     )
 
 
