@@ -1,6 +1,7 @@
 """What stimulus each place of the bone is used to: the reference field."""
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from remodel.parameters import Scalar
@@ -31,7 +32,7 @@ def local_reference(
     return habitual_stimulus / habitual_ratio
 
 
-def global_reference(cortical: Bool[Array, " elements"], *, dtype: jnp.dtype) -> Float[Array, " elements"]:
+def global_reference(cortical: Bool[Array, " elements"], *, dtype: DTypeLike) -> Float[Array, " elements"]:
     """Return one reference per kind of tissue, a strain [-]: for studies of form from scratch only.
 
     On a scanned bone it rewrites the architecture whatever the hormones do.

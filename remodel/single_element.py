@@ -140,6 +140,7 @@ def course(
             stop_day=day + length,
             steps=steps,
         )
-        return after, Course(day + length, after, resorption, formation)
+        return after, (day + length, after, resorption, formation)
 
-    return jax.lax.scan(next_sample, tissue, jnp.arange(samples))[1]
+    _, sampled = jax.lax.scan(next_sample, tissue, jnp.arange(samples))
+    return Course(*sampled)

@@ -26,12 +26,12 @@ class Tissue(eqx.Module):
     """Activities of the cells."""
 
     @property
-    def volume_fraction(self) -> Float[Array, " elements"]:
+    def volume_fraction(self) -> Float[Array, "*times elements"]:
         """Bone volume, osteoid included, per total volume, BV/TV [-]."""
         return self.matrix.osteoid + self.matrix.mineralised
 
     @property
-    def mineral(self) -> Float[Array, " elements"]:
+    def mineral(self) -> Float[Array, "*times elements"]:
         """Mineral volume per total volume [-]."""
         return self.matrix.mineral_fast + self.matrix.mineral_slow
 
