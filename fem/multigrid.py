@@ -149,7 +149,7 @@ def _coarsest_inverse(level: _Level) -> Float[Array, "unknowns unknowns"]:
     columns = jnp.eye(unknowns, dtype=dtype).reshape(unknowns, -1, 3)
     matrix = jax.vmap(lambda column: _masked(level, masked(column, level.free)))(columns)
     matrix = matrix.reshape(unknowns, unknowns)
-    scale = jnp.sqrt(level.inverse_diagonal.reshape(-1))
+    scale = jnp.sqrt(jnp.abs(level.inverse_diagonal).reshape(-1))
     values, vectors = jnp.linalg.eigh(matrix * scale[:, None] * scale[None, :])
     cutoff = values[-1] * (100 * jnp.finfo(dtype).eps)
     inverse = jnp.where(values > cutoff, 1 / values, jnp.zeros((), dtype))
