@@ -97,6 +97,7 @@ def test_the_tibia_reacts_and_fails_as_in_faim(tibia, compressed):
 def test_the_energy_density_of_the_tibia_is_that_of_faim_element_by_element(shared, tibia, compressed):
     image = Nifti1Image.from_filename(shared / "data/D2_hrpqct_tibia_mini/faim_XtremeCTI_sed.nii.gz")
     wanted = np.asarray(image.dataobj, dtype=float)
+    assert image.affine is not None
     corner = np.round(image.affine[:3, 3] / np.diagonal(image.affine)[:3]).astype(int)
     x, y, z = (slice(low, low + size) for low, size in zip(corner, wanted.shape, strict=True))
     found = on_grid(tibia, energy_density(compressed, MODULUS), fill=0.0)[x, y, z]
