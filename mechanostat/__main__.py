@@ -1,1 +1,309 @@
-"""The command `mechanostat`."""
+"""The command `mechanostat`.
+
+Heavy modules are imported inside the commands: `mechanostat --help` must not wait for JAX.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mechanostat.console import Reporter, print_json
+
+DONE, BAD_INPUT, NOT_CONVERGED, NO_RESOURCES, INTERRUPTED = 0, 2, 4, 5, 130
+"""Exit statuses that scripts rely on."""
+
+app = typer.Typer(
+    help="Bone strength and remodeling by finite elements. No output is medical advice.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Case(StrEnum):
+    """The load cases, under FAIM's names."""
+
+    axial = "axial"
+    uniaxial = "uniaxial"
+    confined = "confined"
+    symshear = "symshear"
+    dshear = "dshear"
+    bending = "bending"
+    torsion = "torsion"
+
+
+class Axis(StrEnum):
+    """The axis of a load case."""
+
+    x = "x"
+    y = "y"
+    z = "z"
+
+
+class PrecisionName(StrEnum):
+    """Arithmetic of a solve."""
+
+    single = "single"
+    mixed = "mixed"
+    double = "double"
+
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results; made if it is not there.")]
+DeviceChoice = Annotated[
+    str, typer.Option("--device", help="auto, cpu, gpu, or the numbers of the GPUs to use, such as 0,1.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print result.json on standard output, too.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Tell warnings and errors only.")]
+
+
+def ended(command: Callable[..., int]) -> Callable[..., None]:
+    """Turn what a command raises into one message on standard error and an exit status."""
+
+    @functools.wraps(command)
+    def run(*arguments, **options) -> None:
+        reporter = Reporter()
+        try:
+            status = command(*arguments, **options)
+        except KeyboardInterrupt:
+            reporter.fail("interrupted; a study goes on with `--resume`.")
+            status = INTERRUPTED
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            reporter.fail(str(error))
+            status = status_of(error)
+        raise typer.Exit(status)
+
+    return run
+
+
+def status_of(error: Exception) -> int:
+    """Return the exit status of an error."""
+    from fem.equilibrium import SolveError
+
+    if isinstance(error, SolveError):
+        return NOT_CONVERGED
+    return NO_RESOURCES if isinstance(error, MemoryError | RuntimeError) else BAD_INPUT
+
+
+def spacing_of(text: str | None) -> float | tuple[float, float, float] | None:
+    """Return `--spacing` as one number or three [mm].
+
+    Raises:
+        ValueError: Where it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        return numbers[0]
+    if len(numbers) == 3:
+        return numbers[0], numbers[1], numbers[2]
+    raise ValueError(
+        f"`--spacing` is one edge of a voxel in mm or three, such as 0.05 or 0.06,0.06,0.08, got {text!r}."
+    )
+
+
+def labels_of(text: str | None) -> tuple[int, ...] | None:
+    """Return `--labels` as numbers.
+
+    Raises:
+        ValueError: Where it is no list of integers.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"`--labels` is a list of integers such as 1,2, got {text!r}.") from None
+
+
+@app.command()
+@ended
+def solve(
+    scan: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="Image of a bone: a file, or a folder of slices.")
+    ],
+    out: Out,
+    case: Annotated[Case, typer.Option(help="Load case.")] = Case.axial,
+    spacing: Annotated[
+        str | None, typer.Option(help="Edges of a voxel [mm], S or SX,SY,SZ, where the file has none.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Bone is where the value is at least this.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Labels that are bone, such as 1,2.")] = None,
+    density_law: Annotated[str | None, typer.Option(help="Law from calibrated density to modulus.")] = None,
+    density: Annotated[
+        str | None, typer.Option(help="HA or K2HPO4: the values already are its mg/cm³.")
+    ] = None,
+    modulus: Annotated[float, typer.Option(help="Young's modulus of dense bone [MPa].")] = 18000.0,
+    poisson: Annotated[float, typer.Option(help="Poisson's ratio.")] = 0.3,
+    axis: Annotated[Axis, typer.Option(help="Axis of the load case.")] = Axis.z,
+    strain: Annotated[
+        float | None, typer.Option(help="Apparent strain; the angle in rad of bending and torsion.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(help="Relative true residual to reach.")] = 1e-6,
+    max_iterations: Annotated[int, typer.Option(help="Give up after so many.")] = 2000,
+    precision: Annotated[PrecisionName, typer.Option(help="Arithmetic.")] = PrecisionName.mixed,
+    device: DeviceChoice = "auto",
+    coarsen: Annotated[int, typer.Option(min=1, help="So many voxels per axis become one.")] = 1,
+    array: Annotated[str | None, typer.Option(help="Which array of an .npz file.")] = None,
+    axes: Annotated[str, typer.Option(help="Order of the axes in .npy and .npz files: xyz or zyx.")] = "xyz",
+    keep_islands: Annotated[bool, typer.Option("--keep-islands", help="Keep loose pieces.")] = False,
+    fields: Annotated[bool, typer.Option("--fields", help="Write the fields, too.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell size, memory and time; solve nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Analyse an image of a bone by finite elements: stiffness, strain, failure load."""
+    from mechanostat.bones import Recipe, prepare_bone
+    from mechanostat.devices import choose_device, keep_compiled_programs
+    from mechanostat.solving import Analysis, forecast, solve_scan
+    from meshes.image import read_image
+
+    if (threshold is not None) + (labels is not None) > 1:
+        raise ValueError("Give one of `--threshold` and `--labels`, not both.")
+    chosen = choose_device(device, precision=precision.value)
+    keep_compiled_programs()
+    reporter = Reporter(device=chosen.name, quiet=quiet)
+    if chosen.note:
+        reporter.warn(chosen.note)
+    start = time.perf_counter()
+    quantity = None if density is None else f"mineral density [mg {density}/cm3]"
+    image = read_image(scan, spacing=spacing_of(spacing), array=array, axes=axes, quantity=quantity)
+    read_seconds = time.perf_counter() - start
+    recipe = Recipe(
+        threshold=threshold,
+        labels=labels_of(labels),
+        density_law=density_law,
+        coarsen=coarsen,
+        keep_islands=keep_islands,
+        modulus=modulus,
+    )
+    analysis = Analysis(
+        case.value, "xyz".index(axis.value), strain, poisson, tolerance, precision.value, max_iterations
+    )
+    if dry_run:
+        forecast(prepare_bone(image, recipe), analysis, out, reporter)
+        return DONE
+    result = solve_scan(
+        image,
+        recipe,
+        analysis,
+        out,
+        fields=fields,
+        device=chosen,
+        reporter=reporter,
+        read_seconds=read_seconds,
+    )
+    record = result.model_dump(mode="json", by_alias=True)
+    shown = (
+        "status",
+        "iterations",
+        "residual",
+        "reaction_force",
+        "stiffness",
+        "apparent_modulus",
+        "failure_load",
+    )
+    reporter.table("Result", ("what", "value"), [(name, record[name]) for name in shown])
+    reporter.say(f"written to {out}")
+    if as_json:
+        print_json(record)
+    if result.status != "converged":
+        reporter.fail(
+            f"the solve ended as {result.status}; no stiffness and no strength is reported from it."
+        )
+        return NOT_CONVERGED
+    return DONE
+
+
+@app.command()
+@ended
+def run(
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY.toml", help="The study; `docs/study.md` tells its fields.")
+    ],
+    out: Out,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted study.")] = False,
+    device: DeviceChoice = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell size, memory and time; simulate nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Simulate years of remodeling: bone, loads, person and treatment in a study file."""
+    from mechanostat.devices import choose_device, keep_compiled_programs
+    from mechanostat.running import foresee, run_study
+    from mechanostat.study_file import read_study
+
+    content = read_study(study)
+    chosen = choose_device(device, precision=content.mechanics.precision)
+    keep_compiled_programs()
+    reporter = Reporter(device=chosen.name, quiet=quiet)
+    if chosen.note:
+        reporter.warn(chosen.note)
+    if dry_run:
+        foresee(content, study.parent, out, reporter)
+        return DONE
+    result = run_study(content, study.parent, out, resume=resume, device=chosen, reporter=reporter).result
+    if as_json:
+        print_json(result.model_dump(mode="json", by_alias=True))
+    if result.status != "converged":
+        reporter.fail(f"a solve ended as {result.status}; the study stopped there.")
+        return NOT_CONVERGED
+    return DONE
+
+
+@app.command()
+@ended
+def demo(
+    out: Out = Path("mechanostat-demo"),
+    device: DeviceChoice = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted demo.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Run the main job on a human vertebra: menopause with and without estradiol."""
+    from mechanostat.demonstration import run_demo
+    from mechanostat.devices import choose_device, keep_compiled_programs
+
+    chosen = choose_device(device)
+    keep_compiled_programs()
+    run_demo(out, resume=resume, device=chosen, reporter=Reporter(device=chosen.name, quiet=quiet))
+    return DONE
+
+
+@app.command()
+@ended
+def doctor(device: DeviceChoice = "auto", as_json: AsJson = False) -> int:
+    """Tell versions, devices, one small solve, and why a GPU is not used."""
+    from mechanostat.devices import choose_device, keep_compiled_programs
+    from mechanostat.doctor import examine, rows, small_solve
+
+    chosen = choose_device(device)
+    cache = keep_compiled_programs()
+    findings = examine(chosen, cache=cache, small_solve=small_solve)
+    reporter = Reporter(device=chosen.name)
+    reporter.table("mechanostat doctor", ("what", "found"), rows(findings))
+    for hint in findings.hints:
+        reporter.warn(hint)
+    if as_json:
+        print_json(findings.model_dump(mode="json"))
+    return DONE if findings.healthy else NOT_CONVERGED
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -9,11 +9,15 @@ from importlib import metadata
 from pathlib import Path
 
 import jax
+import numpy as np
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from fem.equilibrium import solve
+from fem.standard_tests import axial
 from mechanostat import __version__
 from mechanostat.devices import Device, cuda_plugins, graphics_cards, why_no_gpu
+from meshes.voxel import voxel_mesh
 
 PACKAGES = (
     "jax", "jaxlib", "numpy", "scipy", "equinox", "h5py", "SimpleITK", "aimio-py", "meshio", "scikit-image",
@@ -72,6 +76,19 @@ def examine(
         hints=_hints(device, cache, check),
         check=check,
     )
+
+
+def small_solve() -> tuple[bool, str]:
+    """Solve a cube of 27 voxels whose strain energy density FAIM prints, and say whether it agrees.
+
+    Source:
+        FAIM 10 manual, tutorial: 0.0537145913 MPa at modulus 1000, axial strain -1 %.
+    """
+    mesh = voxel_mesh(np.ones((3, 3, 3), dtype=bool), (1.0, 1.0, 1.0))
+    found = solve(mesh, 1000.0, axial(mesh))
+    energy = float(np.mean(0.5 * 1000.0 * np.asarray(found.effective_strain) ** 2))
+    wrong = abs(energy / 0.0537145913 - 1.0)
+    return wrong < 1e-6, f"mean energy density {energy:.10f} MPa, {wrong:.1e} from FAIM's"
 
 
 def versions() -> dict[str, str]:

@@ -60,6 +60,18 @@ def density_layers(before: Grid, after: Grid, *, names: tuple[str, str] = ("befo
     return [*layers, Layer("Change", change, "", "RdBu", (-limit, limit))]
 
 
+def strain_layer(strain: Grid, *, name: str, limit: float | None = None) -> Layer:
+    """Return the effective strain in microstrain.
+
+    Args:
+        strain: Effective strain, not a number where there is no bone [-].
+        name: What it is the strain of.
+        limit: Strain at the end of the colours [-]; by default what 2 % of the bone exceeds.
+    """
+    limit = float(np.nanquantile(strain, 0.98)) if limit is None else limit
+    return Layer(f"Effective strain, {name}", 1e6 * strain, "µε", "inferno", (0.0, max(1e6 * limit, 1e-9)))
+
+
 def strain_layers(before: Grid, after: Grid, *, names: tuple[str, str] = ("before", "after")) -> list[Layer]:
     """Return the effective strain before and after in microstrain, on one scale.
 
@@ -68,9 +80,9 @@ def strain_layers(before: Grid, after: Grid, *, names: tuple[str, str] = ("befor
         after: The same, later.
         names: What before and after are called.
     """
-    limit = 1e6 * max(float(np.nanquantile(values, 0.98)) for values in (before, after))
+    limit = max(float(np.nanquantile(values, 0.98)) for values in (before, after))
     return [
-        Layer(f"Effective strain, {name}", 1e6 * values, "µε", "inferno", (0.0, max(limit, 1e-9)))
+        strain_layer(values, name=name, limit=limit)
         for name, values in zip(names, (before, after), strict=True)
     ]
 

@@ -53,7 +53,7 @@ class SolveSeconds(Record):
 class SolveResult(Record):
     """One finite-element analysis, schema `mechanostat.solve/1`."""
 
-    schema_name: Literal["mechanostat.solve/1"] = Field("mechanostat.solve/1", alias="schema")
+    schema_name: Literal["mechanostat.solve/1"] = Field(default="mechanostat.solve/1", alias="schema")
     status: Status
     case: str
     axis: Literal["x", "y", "z"]
@@ -100,8 +100,10 @@ class Outcomes(Record):
 
     bone_volume: list[float]
     """Volume of mineralised and unmineralised matrix [mm³]."""
+    bone_volume_fraction: dict[str, list[float]]
+    """By region, per volume of its elements [-]."""
     bone_mineral_density: dict[str, list[float]]
-    """By region [mg HA/cm³]."""
+    """By region, per volume of its elements [mg HA/cm³]."""
     stiffness: dict[str, list[float | None]]
     """By load case; null where that solve did not converge [N/mm]."""
     failure_load: dict[str, list[float | None]]
@@ -133,7 +135,7 @@ class RunSolve(Record):
 class RunResult(Record):
     """A remodeling study, schema `mechanostat.run/1`."""
 
-    schema_name: Literal["mechanostat.run/1"] = Field("mechanostat.run/1", alias="schema")
+    schema_name: Literal["mechanostat.run/1"] = Field(default="mechanostat.run/1", alias="schema")
     status: Status
     """`converged` where every solve was; else how the first other one ended."""
     title: str
@@ -154,6 +156,8 @@ class RunResult(Record):
     preconditioner: str
     versions: dict[str, str]
     study_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    final_state_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Digest of every array of the last state: an interrupted and resumed run ends with the same."""
     input: Input
 
     @model_validator(mode="after")

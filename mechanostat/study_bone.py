@@ -64,6 +64,16 @@ class Bone(Table):
         text="Edges of a voxel, one number or three; only where the file has none",
         example=0.05,
     )
+    array: str | None = quantity(
+        None, unit="-", text="Which array of an .npz file; only where it holds several", example="bone"
+    )
+    axes: Literal["xyz", "zyx"] = quantity("xyz", unit="-", text="Order of the axes in .npy and .npz files")
+    density: Literal["HA", "K2HPO4"] | None = quantity(
+        None,
+        unit="mg/cm³",
+        text="What the values are a density of, where the scan is calibrated already but does not say so",
+        example="K2HPO4",
+    )
     crop: Crop | None = quantity(
         None,
         unit="voxels",

@@ -185,6 +185,14 @@ class Remodeling(Table):
         le=5,
         example=0.1,
     )
+    frozen_margin: float | None = quantity(
+        None,
+        unit="mm",
+        text="Bone so near a loaded plane keeps the stimulus of day 0; a kernel length or a voxel if absent",
+        ge=0,
+        le=50,
+        example=0.2,
+    )
     reference: Literal["local", "global", "blend"] = quantity(
         "local", unit="-", text="What bone compares with: of each place, one per tissue, or between"
     )

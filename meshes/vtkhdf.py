@@ -138,6 +138,28 @@ def step_times(path: Path | str) -> Float[np.ndarray, " steps"]:
         return values[: _steps(times, values)]
 
 
+def read_cells(path: Path | str, *, step: int, name: str) -> Float[np.ndarray, "elements ..."]:
+    """Return an element field of one step of a series, in single precision as it is stored.
+
+    Args:
+        path: A file from `create_series`.
+        step: Which step; -1 is the last.
+        name: Name of the field.
+
+    Raises:
+        ValueError: If there is no such step or field.
+    """
+    with h5py.File(path, "r", locking=False) as file:
+        root, times, values = _series(file, path)
+        count, room = _steps(times, values), len(np.asarray(times["PartOffsets"]))
+        dataset = root.get(f"{CELLS}/{name}")
+        if not -count <= step < count or not isinstance(dataset, h5py.Dataset):
+            raise ValueError(f"`{path}` has no field `{name}` at step {step}; it has {count} steps.")
+        rows = len(dataset) // room
+        first = (step % count) * rows
+        return np.asarray(dataset[first : first + rows])
+
+
 def truncate_series(path: Path | str, *, steps: int) -> None:
     """Forget every step after the first `steps`, so that a run can go on from there.
 

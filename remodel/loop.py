@@ -80,7 +80,7 @@ def step(model: Model, state: State) -> tuple[State, Ends]:
     log_ratio = jnp.log(stimulus / model.reference)
 
     def short_step(index, carry):
-        middle = day + (index + 0.5) * settings.inner_step_days
+        middle = day + (index.astype(day.dtype) + 0.5) * settings.inner_step_days
         return live(model, carry[0], log_ratio, middle)
 
     count = round(settings.step_days / settings.inner_step_days)

@@ -1,0 +1,310 @@
+"""One finite-element analysis from a scan to files: what `mechanostat solve` does."""
+
+import csv
+import io
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from fem.conjugate_gradients import Status
+from fem.equilibrium import (
+    MAX_ITERATIONS,
+    Equilibrium,
+    Precision,
+    check_modulus,
+    equilibrium,
+    jitted_balance,
+    structure,
+    supports,
+    working_dtype,
+)
+from fem.fields import strain_energy_density
+from fem.loads import LoadCase
+from fem.standard_tests import STANDARD_TESTS
+from fem.strength import FailureTable, failure_factor, failure_table
+from mechanostat.bones import Bone, Recipe, prepare_bone
+from mechanostat.console import Reporter
+from mechanostat.devices import Device
+from mechanostat.doctor import versions
+from mechanostat.files import RESULT_FILE, claim_folder, fingerprint, write_bytes, write_record, write_row
+from mechanostat.pictures import load_case_figure, png, slices_figure, strain_layer
+from mechanostat.results import EffectiveStrain, Input, SolveResult, SolveSeconds
+from meshes.image import Image, with_values, write_image
+from meshes.voxel import gross_section, on_grid
+from meshes.vtkhdf import append_step, create_series
+
+PRECONDITIONER = "multigrid V(2), Chebyshev-Jacobi, averaged modulus"
+"""What results call the preconditioner of `fem/multigrid.py`."""
+
+AXES: tuple[Literal["x", "y", "z"], ...] = ("x", "y", "z")
+
+EXPECTED_ITERATIONS = 100
+"""Iterations that a forecast of the time assumes; 45 to 150 were measured on trabecular bone."""
+
+
+class Analysis(NamedTuple):
+    """What is to be solved, and how."""
+
+    case: str
+    axis: int
+    strain: float | None
+    """Apparent strain [-] or angle [rad]; the case's own default if absent."""
+    poisson_ratio: float
+    tolerance: float
+    precision: Precision
+    max_iterations: int = MAX_ITERATIONS
+
+
+class Prepared(NamedTuple):
+    """A compiled solve that has not run yet."""
+
+    case: LoadCase
+    arguments: tuple
+    compiled: Any
+    setup_seconds: float
+    compile_seconds: float
+
+
+def load_of(bone: Bone, analysis: Analysis) -> LoadCase:
+    """Return the load case of an analysis."""
+    test = STANDARD_TESTS[analysis.case]
+    if analysis.strain is None:
+        return test(bone.mesh, axis=analysis.axis)
+    return test(bone.mesh, axis=analysis.axis, strain=analysis.strain)
+
+
+def prepare_solve(bone: Bone, analysis: Analysis) -> Prepared:
+    """Return the compiled solve of a bone, with the time that set-up and compilation took."""
+    start = time.perf_counter()
+    case = load_of(bone, analysis)
+    dtype = working_dtype(analysis.precision)
+    modulus = jnp.asarray(check_modulus(bone.modulus, bone.mesh), dtype)
+    spread = supports(case, nodes=bone.mesh.nodes, dtype=dtype)
+    solver = structure(bone.mesh, poisson_ratio=analysis.poisson_ratio)
+    arguments = jax.block_until_ready((solver, modulus, spread, jnp.zeros_like(spread.displacement)))
+    middle = time.perf_counter()
+    lowered = jitted_balance.lower(
+        *arguments,
+        precision=analysis.precision,
+        tolerance=analysis.tolerance,
+        max_iterations=analysis.max_iterations,
+    )
+    compiled = lowered.compile()
+    return Prepared(case, arguments, compiled, middle - start, time.perf_counter() - middle)
+
+
+def device_bytes(prepared: Prepared) -> int:
+    """Return the memory that a solve takes on its device, told by the compiler before it runs [byte]."""
+    facts = prepared.compiled.memory_analysis()
+    return int(facts.argument_size_in_bytes + facts.output_size_in_bytes + facts.temp_size_in_bytes)
+
+
+def forecast(bone: Bone, analysis: Analysis, folder: Path, reporter: Reporter) -> None:
+    """Tell what a solve would take and draw its load case, without solving it.
+
+    Args:
+        bone: The bone.
+        analysis: What would be solved.
+        folder: Where the picture goes.
+        reporter: Who is told.
+    """
+    trial = prepare_solve(bone, analysis._replace(max_iterations=4))
+    start = time.perf_counter()
+    found = jax.block_until_ready(trial.compiled(*trial.arguments))
+    each = (time.perf_counter() - start) / max(int(found.iterations), 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / "load-case.png"
+    title = f"{analysis.case} along {'xyz'[analysis.axis]}"
+    write_bytes(picture, png(load_case_figure(bone.mesh, trial.case, title=title)))
+    rows = [
+        *bone.steps,
+        ("memory of the solve", f"{device_bytes(trial) / 2**20:.0f} MiB on {reporter.device}"),
+    ]
+    rows.append(("set-up and compilation", f"{trial.setup_seconds + trial.compile_seconds:.1f} s, measured"))
+    rows.append(
+        (
+            "solve, expected",
+            f"{EXPECTED_ITERATIONS * each:.0f} s: {EXPECTED_ITERATIONS} iterations of {1e3 * each:.0f} ms, "
+            "as measured on four",
+        )
+    )
+    rows.append(("load case drawn in", str(picture)))
+    reporter.table("Dry run: nothing was solved", ("what", "value"), rows)
+
+
+def solve_scan(
+    image: Image,
+    recipe: Recipe,
+    analysis: Analysis,
+    folder: Path,
+    *,
+    fields: bool,
+    device: Device,
+    reporter: Reporter,
+    read_seconds: float,
+) -> SolveResult:
+    """Return the result of one analysis, after writing it with its table and pictures.
+
+    Args:
+        image: The scan.
+        recipe: How it becomes a bone.
+        analysis: What is solved.
+        folder: Where results go; made here, after everything that can be wrong with the input was checked.
+        fields: Whether fields are written, too.
+        device: What computes.
+        reporter: Who is told.
+        read_seconds: Time that reading took [s].
+    """
+    start = time.perf_counter()
+    bone = prepare_bone(image, recipe)
+    setup_seconds = time.perf_counter() - start
+    reporter.table("Bone", ("step", "outcome"), bone.steps)
+    claim_folder(
+        folder,
+        mark=fingerprint({"recipe": recipe._asdict(), "analysis": analysis._asdict(), "scan": image.sha256}),
+    )
+    prepared = prepare_solve(bone, analysis)
+    reporter.say(f"compiled in {prepared.compile_seconds:.1f} s; solving on {device.name}")
+    start = time.perf_counter()
+    found = jax.block_until_ready(prepared.compiled(*prepared.arguments))
+    solve_seconds = time.perf_counter() - start
+    state = equilibrium(bone.mesh, prepared.case, found)
+    start = time.perf_counter()
+    write_solve_files(folder, image, bone, prepared.case, state, fields=fields)
+    seconds = SolveSeconds(
+        read=read_seconds,
+        setup=setup_seconds + prepared.setup_seconds,
+        compile=prepared.compile_seconds,
+        solve=solve_seconds,
+        write=time.perf_counter() - start,
+    )
+    result = solve_result(image, bone, prepared.case, state, analysis, seconds=seconds, device=device)
+    write_record(folder / RESULT_FILE, result)
+    write_row(folder / "result.csv", result.model_dump(mode="json", by_alias=True))
+    return result
+
+
+def solve_result(
+    image: Image,
+    bone: Bone,
+    case: LoadCase,
+    state: Equilibrium,
+    analysis: Analysis,
+    *,
+    seconds: SolveSeconds,
+    device: Device,
+) -> SolveResult:
+    """Return the record of a solve; what needs a converged solve is None without one."""
+    energy = strain_energy_density(
+        state.effective_strain, jnp.asarray(bone.modulus, state.effective_strain.dtype)
+    )
+    done = state.converged
+    force_x, force_y, force_z = map(float, state.reaction[:3])
+    answer = float(state.reaction[case.response])
+    gross = gross_section(bone.mesh, axis=case.axis)
+    return SolveResult(
+        status=status_name(state.status),
+        case=case.name,
+        axis=AXES[case.axis],
+        strain=case.strain,
+        elements=bone.mesh.elements,
+        nodes=bone.mesh.nodes,
+        unknowns=3 * bone.mesh.nodes,
+        islands_removed=bone.islands,
+        iterations=state.iterations,
+        residual=state.residual,
+        reaction_force=(force_x, force_y, force_z) if done else None,
+        stiffness=answer / case.motion if done else None,
+        apparent_modulus=answer / gross / case.strain if done and case.response == case.axis else None,
+        strain_energy_density_mean=float(energy.mean()) if done else None,
+        effective_strain=percentiles(np.asarray(state.effective_strain)) if done else None,
+        failure_load={"pistoia": answer * float(failure_factor(state.effective_strain))} if done else None,
+        seconds=seconds,
+        peak_memory_bytes=peak_memory(),
+        device_peak_memory_bytes=device_peak_memory(),
+        device=device.name,
+        precision=analysis.precision,
+        preconditioner=PRECONDITIONER,
+        versions=versions(),
+        input=input_record(image),
+    )
+
+
+def write_solve_files(
+    folder: Path, image: Image, bone: Bone, case: LoadCase, state: Equilibrium, *, fields: bool
+) -> None:
+    """Write Pistoia's table and the pictures, and on demand the fields on the mesh and on the scan's grid."""
+    mesh = bone.mesh
+    strain = np.asarray(state.effective_strain, dtype=np.float64)
+    if state.converged:
+        write_bytes(
+            folder / "pistoia.csv",
+            failure_csv(failure_table(state.effective_strain, state.reaction[case.response])),
+        )
+        layer = strain_layer(on_grid(mesh, strain, fill=np.nan), name=f"{case.name} {'xyz'[case.axis]}")
+        write_bytes(
+            folder / "strain.png", png(slices_figure([layer], mesh.spacing, title="Effective strain"))
+        )
+    write_bytes(folder / "load-case.png", png(load_case_figure(mesh, case, title=f"Load case {case.name}")))
+    if not fields:
+        return
+    energy = 0.5 * bone.modulus * strain**2
+    path = folder / "fields.vtkhdf"
+    columns = {"effective_strain": strain, "strain_energy_density": energy, "modulus": bone.modulus}
+    create_series(
+        path, mesh, steps=1, point_fields={"displacement": 3}, cell_fields=dict.fromkeys(columns, 1)
+    )
+    append_step(
+        path, time=0.0, point_fields={"displacement": np.asarray(state.displacement)}, cell_fields=columns
+    )
+    if mesh.shape == image.values.shape:
+        for name in ("effective_strain", "strain_energy_density"):
+            values = on_grid(mesh, columns[name].astype(np.float32), fill=0.0)
+            write_image(folder / f"{name}.nii.gz", with_values(image, values, quantity=name))
+
+
+def failure_csv(table: FailureTable) -> bytes:
+    """Return Pistoia's table as CSV: one row per critical volume, one column per critical strain."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    strains = [f"failure_load_at_strain_{strain:g}" for strain in table.strains]
+    writer.writerow(["critical_volume", "effective_strain_exceeded", *strains])
+    for volume, exceeded, loads in zip(table.volumes, table.strain_exceeded, table.load, strict=True):
+        writer.writerow([f"{volume:g}", f"{exceeded:.9g}", *(f"{load:.9g}" for load in loads)])
+    return text.getvalue().encode()
+
+
+def percentiles(strain: Float[np.ndarray, " elements"]) -> EffectiveStrain:
+    """Return the percentiles of the effective strain [-]."""
+    p05, p25, median, p75, p95 = (float(value) for value in np.percentile(strain, (5, 25, 50, 75, 95)))
+    return EffectiveStrain(p05=p05, p25=p25, median=median, p75=p75, p95=p95, max=float(strain.max()))
+
+
+def status_name(status: Status) -> Any:
+    """Return a status as results spell it."""
+    return status.name.lower()
+
+
+def input_record(image: Image) -> Input:
+    """Return what results say of the scan: its name without folders, its digest, its grid."""
+    return Input(name=image.name, sha256=image.sha256, spacing=image.spacing, shape=image.values.shape)
+
+
+def peak_memory() -> int:
+    """Return the largest memory that the process has taken [byte]."""
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def device_peak_memory() -> int | None:
+    """Return the largest memory taken on a GPU [byte], None on a CPU."""
+    facts: Mapping[str, int] | None = jax.local_devices()[0].memory_stats()
+    return None if facts is None else facts.get("peak_bytes_in_use")
