@@ -185,9 +185,8 @@ def run_result(
     """Return the record of a study."""
     mesh = subject.bone.mesh
     solves = [RunSolve(time_days=row["day"], **solve) for row in rows for solve in row["solves"]]
-    bad = [solve.status for solve in solves if solve.status != "converged"]
     return RunResult(
-        status=bad[0] if bad else "converged",
+        status=next((solve.status for solve in solves if solve.status != "converged"), "converged"),
         title=study.title,
         times_days=[row["day"] for row in rows],
         outcomes=outcomes_of(rows),

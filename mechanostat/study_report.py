@@ -1,0 +1,232 @@
+"""The pictures and the report of one study, or of several that differ in treatment."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from mechanostat.console import spoken
+from mechanostat.curves import Panel, Span, curves_figure
+from mechanostat.evidence import CLAIMS, SOURCES
+from mechanostat.files import write_bytes
+from mechanostat.modelling import strength_test
+from mechanostat.pictures import (
+    BANNER,
+    density_layers,
+    load_case_figure,
+    png,
+    slices_figure,
+    strain_layers,
+    surface_figure,
+)
+from mechanostat.report import DataTable, Headline, Picture, Report, write_report
+from mechanostat.running import Course
+from meshes.voxel import on_grid
+
+Arms = Mapping[str, Course]
+"""Studies of one bone by the name of what differs."""
+
+
+def write_study_report(out: Path, arms: Arms) -> None:
+    """Write the pictures and `report.html` of studies of one bone.
+
+    Args:
+        out: Folder; pictures go into `pictures/`.
+        arms: The studies; all of the same bone and times.
+    """
+    pictures = draw_pictures(arms)
+    curves = draw_curves(arms)
+    folder = out / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in (pictures | curves).items():
+        write_bytes(folder / f"{name}.png", picture.png)
+    write_report(out / "report.html", report_of(arms, list(pictures.values()), list(curves.values())))
+
+
+def draw_pictures(arms: Arms) -> dict[str, Picture]:
+    """Return the pictures of the bone: load case, surface, density and strain, by file name."""
+    first = next(iter(arms.values()))
+    mesh, study = first.subject.bone.mesh, first.study
+    test = strength_test(study, mesh)
+    drawn = {
+        "load-case": Picture(
+            f"The strength test: {test.name} along {study.strength.axis}. Blue nodes are held, orange ones moved.",
+            png(load_case_figure(mesh, test, title="Strength test")),
+        )
+    }
+    years = f"after {study.time.years:g} years"
+    for name, course in arms.items():
+        before, after = (
+            _grid(course, fields["volume_fraction"], 0.0) for fields in (course.first, course.last)
+        )
+        names = ("at the scan", years)
+        drawn[f"surface-{_slug(name)}"] = Picture(
+            f"{name}: the bone at the scan, {years}, and where it was lost (red) and gained (blue).",
+            png(surface_figure(before, after, mesh.spacing, title=name, names=names)),
+        )
+        layers = density_layers(_hollow(before), _hollow(after), names=names)
+        strains = [
+            _grid(course, fields["effective_strain"], np.nan) for fields in (course.first, course.last)
+        ]
+        layers += strain_layers(strains[0], strains[1], names=names)
+        drawn[f"slices-{_slug(name)}"] = Picture(
+            f"{name}: slices through the middle. Strain is that of the strength test as imposed.",
+            png(slices_figure(layers, mesh.spacing, title=name, banner=BANNER)),
+        )
+    return drawn
+
+
+def draw_curves(arms: Arms) -> dict[str, Picture]:
+    """Return the curves over time of all arms in one picture."""
+    first = next(iter(arms.values()))
+    results = {name: course.result.outcomes for name, course in arms.items()}
+    test = first.study.strength.case
+    regions = list(first.result.outcomes.bone_mineral_density)
+    panels = [
+        Panel("Bone volume", "mm³", {name: o.bone_volume for name, o in results.items()}, relative=True),
+        Panel(
+            "Failure load", "N", {name: o.failure_load[test] for name, o in results.items()}, relative=True
+        ),
+        *(
+            Panel(
+                f"Mineral density, {region}",
+                "mg HA/cm³",
+                {name: o.bone_mineral_density[region] for name, o in results.items()},
+                relative=True,
+            )
+            for region in regions
+        ),
+        Panel("Stiffness", "N/mm", {name: o.stiffness[test] for name, o in results.items()}, relative=True),
+        Panel("Estradiol", "pg/ml", {name: o.levels["estradiol_pg_per_ml"] for name, o in results.items()}),
+        Panel("Set point", "", {name: o.levels["set_point"] for name, o in results.items()}),
+        Panel("Resorption, relative", "", {name: o.markers["resorption"] for name, o in results.items()}),
+        Panel("Formation, relative", "", {name: o.markers["formation"] for name, o in results.items()}),
+    ]
+    person = first.study.person
+    menopause = (person.menopause_age or 51.0) if person.sex == "female" else None
+    figure = curves_figure(
+        first.result.times_days,
+        panels,
+        title=first.study.title,
+        age=person.age,
+        menopause_age=menopause,
+        spans=_spans(arms),
+        banner=BANNER,
+    )
+    return {"curves": Picture("Bone, strength, hormones and set point over the years.", png(figure))}
+
+
+def report_of(arms: Arms, pictures: Sequence[Picture], curves: Sequence[Picture]) -> Report:
+    """Return the report of studies of one bone."""
+    first = next(iter(arms.values()))
+    study, result = first.study, first.result
+    return Report(
+        title=study.title,
+        summary=_summary(arms),
+        headlines=_headlines(arms),
+        bone=first.subject.bone.steps,
+        pictures=pictures,
+        curves=curves,
+        tables=[_outcome_table(name, course) for name, course in arms.items()],
+        solves=_solve_table(arms),
+        claims=CLAIMS,
+        sources=SOURCES,
+        credit=study.bone.credit,
+        licence=study.bone.licence,
+        provenance=[
+            ("device", result.device),
+            ("precision", result.precision),
+            ("preconditioner", result.preconditioner),
+            ("scan, SHA-256", result.input.sha256),
+            *((f"study, SHA-256, {name}", course.result.study_sha256) for name, course in arms.items()),
+            *((f"{name} (version)", version) for name, version in result.versions.items()),
+        ],
+        predicts=True,
+    )
+
+
+def change(values: Sequence[float | None]) -> float:
+    """Return the change from the first value to the last, as a fraction [-]."""
+    first, last = values[0], values[-1]
+    return float("nan") if first is None or last is None else last / first - 1.0
+
+
+def _summary(arms: Arms) -> str:
+    first = next(iter(arms.values()))
+    person, years = first.study.person, first.study.time.years
+    who = f"a {'woman' if person.sex == 'female' else 'man'} of {person.age:g}"
+    told = "; ".join(
+        f"{name}: bone volume {change(course.result.outcomes.bone_volume):+.1%}, failure load "
+        f"{change(course.result.outcomes.failure_load[course.study.strength.case]):+.1%}"
+        for name, course in arms.items()
+    )
+    return f"The bone of {who} over {years:g} years. {told}."
+
+
+def _headlines(arms: Arms) -> list[Headline]:
+    cards = []
+    for name, course in arms.items():
+        outcomes, case = course.result.outcomes, course.study.strength.case
+        strength = outcomes.failure_load[case]
+        cards.append(Headline(f"Bone volume, {name}", f"{change(outcomes.bone_volume):+.1%}"))
+        note = f"{spoken(strength[0])} N at the scan, {spoken(strength[-1])} N at the end"
+        cards.append(Headline(f"Failure load, {name}", f"{change(strength):+.1%}", note))
+    return cards
+
+
+def _outcome_table(name: str, course: Course) -> DataTable:
+    outcomes, case = course.result.outcomes, course.study.strength.case
+    density = outcomes.bone_mineral_density
+    headings = [
+        "year", "bone volume [mm³]", *(f"density, {region} [mg HA/cm³]" for region in density),
+        "stiffness [N/mm]", "failure load [N]", "estradiol [pg/ml]", "set point",
+    ]  # fmt: skip
+    columns = [
+        [f"{day / 365.25:.2f}" for day in course.result.times_days], outcomes.bone_volume, *density.values(),
+        outcomes.stiffness[case], outcomes.failure_load[case],
+        outcomes.levels["estradiol_pg_per_ml"], outcomes.levels["set_point"],
+    ]  # fmt: skip
+    return DataTable(name, headings, list(zip(*columns, strict=True)))
+
+
+def _solve_table(arms: Arms) -> DataTable:
+    rows = []
+    for name, course in arms.items():
+        for case in dict.fromkeys(solve.case for solve in course.result.solves):
+            ends = [solve for solve in course.result.solves if solve.case == case]
+            statuses = sorted({solve.status for solve in ends})
+            most = max(solve.iterations for solve in ends)
+            worst = max(solve.residual for solve in ends)
+            rows.append((f"{name}, {case}", ", ".join(statuses), len(ends), most, f"{worst:.1e}"))
+    note = "Residual: |f - K u| / |f|, computed anew at the end of each solve; the largest between two reports counts."
+    return DataTable(
+        "Solves", ("study, load case", "ended", "reports", "most iterations", "residual"), rows, note
+    )
+
+
+def _spans(arms: Arms) -> list[Span]:
+    spans = {}
+    for course in arms.values():
+        study = course.study
+        for window in study.protocol:
+            label = f"{window.agent}, {window.dose_ug_per_day:g} µg/day"
+            spans[label] = Span(label, window.start_years, window.stop_years or study.time.years)
+        for window in study.activity:
+            label = window.kind.replace("_", " ")
+            spans[label] = Span(label, window.start_years, window.stop_years or study.time.years)
+    return list(spans.values())
+
+
+def _grid(
+    course: Course, field: Float[np.ndarray, " elements"], fill: float
+) -> Float[np.ndarray, "nx ny nz"]:
+    return on_grid(course.subject.bone.mesh, field.astype(np.float64), fill=fill)
+
+
+def _hollow(fraction: Float[np.ndarray, "nx ny nz"]) -> Float[np.ndarray, "nx ny nz"]:
+    return np.where(fraction > 0.0, fraction, np.nan)
+
+
+def _slug(name: str) -> str:
+    return "".join(sign if sign.isalnum() else "-" for sign in name.lower()).strip("-")
