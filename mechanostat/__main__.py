@@ -244,6 +244,7 @@ def run(
     from mechanostat.devices import choose_device, keep_compiled_programs
     from mechanostat.running import foresee, run_study
     from mechanostat.study_file import read_study
+    from mechanostat.study_report import write_study_report
 
     content = read_study(study)
     chosen = choose_device(device, precision=content.mechanics.precision)
@@ -254,12 +255,15 @@ def run(
     if dry_run:
         foresee(content, study.parent, out, reporter)
         return DONE
-    result = run_study(content, study.parent, out, resume=resume, device=chosen, reporter=reporter).result
+    course = run_study(content, study.parent, out, resume=resume, device=chosen, reporter=reporter)
     if as_json:
-        print_json(result.model_dump(mode="json", by_alias=True))
-    if result.status != "converged":
-        reporter.fail(f"a solve ended as {result.status}; the study stopped there.")
+        print_json(course.result.model_dump(mode="json", by_alias=True))
+    if course.result.status != "converged":
+        reporter.fail(f"a solve ended as {course.result.status}; the study stopped there.")
         return NOT_CONVERGED
+    reporter.say("drawing the pictures and writing the report")
+    write_study_report(out, {content.title: course})
+    reporter.say(f"written to {out}")
     return DONE
 
 

@@ -19,6 +19,7 @@ from mechanostat.files import RESULT_FILE, claim_folder, fingerprint, write_byte
 from mechanostat.modelling import Subject, model_of, read_subject, strength_test
 from mechanostat.pictures import load_case_figure, png
 from mechanostat.results import Outcomes, RunResult, RunSolve
+from mechanostat.results import Status as StatusName
 from mechanostat.solving import (
     PRECONDITIONER,
     Analysis,
@@ -185,8 +186,9 @@ def run_result(
     """Return the record of a study."""
     mesh = subject.bone.mesh
     solves = [RunSolve(time_days=row["day"], **solve) for row in rows for solve in row["solves"]]
+    bad: list[StatusName] = [solve.status for solve in solves if solve.status != "converged"]
     return RunResult(
-        status=next((solve.status for solve in solves if solve.status != "converged"), "converged"),
+        status=bad[0] if bad else "converged",
         title=study.title,
         times_days=[row["day"] for row in rows],
         outcomes=outcomes_of(rows),

@@ -29,19 +29,23 @@ Arms = Mapping[str, Course]
 
 
 def write_study_report(out: Path, arms: Arms) -> None:
-    """Write the pictures and `report.html` of studies of one bone.
+    """Write the pictures and `report.html` of studies of one bone, as far as they ask for them.
 
     Args:
         out: Folder; pictures go into `pictures/`.
-        arms: The studies; all of the same bone and times.
+        arms: The studies; all of the same bone and times, all converged.
     """
-    pictures = draw_pictures(arms)
-    curves = draw_curves(arms)
-    folder = out / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in (pictures | curves).items():
-        write_bytes(folder / f"{name}.png", picture.png)
-    write_report(out / "report.html", report_of(arms, list(pictures.values()), list(curves.values())))
+    wanted = next(iter(arms.values())).study.output
+    if not wanted.pictures and not wanted.report:
+        return
+    pictures, curves = draw_pictures(arms), draw_curves(arms)
+    if wanted.pictures:
+        folder = out / "pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in (pictures | curves).items():
+            write_bytes(folder / f"{name}.png", picture.png)
+    if wanted.report:
+        write_report(out / "report.html", report_of(arms, list(pictures.values()), list(curves.values())))
 
 
 def draw_pictures(arms: Arms) -> dict[str, Picture]:
