@@ -1,1 +1,31 @@
 """Geometry and scans: from a file to the voxels of a bone."""
+
+from meshes.calibration import bone_volume_fraction as bone_volume_fraction
+from meshes.calibration import calibrated as calibrated
+from meshes.calibration import converted as converted
+from meshes.calibration import from_phantom as from_phantom
+from meshes.failures import ReadError as ReadError
+from meshes.image import Image as Image
+from meshes.image import read_image as read_image
+from meshes.image import write_image as write_image
+from meshes.material_laws import LAWS as LAWS
+from meshes.material_laws import moduli as moduli
+from meshes.regions import section_regions as section_regions
+from meshes.regions import whole_bone_regions as whole_bone_regions
+from meshes.resampling import block_mean as block_mean
+from meshes.resampling import bone_fraction as bone_fraction
+from meshes.resampling import resample as resample
+from meshes.segmentation import bounding_box as bounding_box
+from meshes.segmentation import closing as closing
+from meshes.segmentation import crop as crop
+from meshes.segmentation import label_mask as label_mask
+from meshes.segmentation import largest_component as largest_component
+from meshes.segmentation import smooth as smooth
+from meshes.segmentation import threshold as threshold
+from meshes.selection import nodes_in_box as nodes_in_box
+from meshes.selection import nodes_of_label as nodes_of_label
+from meshes.selection import nodes_on_plane as nodes_on_plane
+from meshes.voxel import VoxelMesh as VoxelMesh
+from meshes.voxel import end_plane as end_plane
+from meshes.voxel import on_grid as on_grid
+from meshes.voxel import voxel_mesh as voxel_mesh
