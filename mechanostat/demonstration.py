@@ -32,7 +32,7 @@ STUDY: dict[str, Any] = {
         {"name": "shear", "case": "dshear", "axis": "z", "apparent_stress": 0.1},
     ],
     "person": {"sex": "female", "age": 50.0, "menopause_age": 51.0},
-    "time": {"years": 10.0, "step_days": 90, "report_days": 360},
+    "time": {"years": 10.0, "step_days": 120, "report_days": 360},
     "mechanics": {"tolerance": 1e-6},
 }
 """The study without treatment. Sources: spacing from the data's README; 1 MPa of compression is the order of

@@ -164,12 +164,12 @@ def surface_figure(
     pictures = [shade(grid, spacing, hits, paint, view=view) for grid, hits, paint in panels]
     frame = _frame(pictures)
     for column, (picture, name) in enumerate(zip(pictures, (*names, "change"), strict=True)):
-        axes = figure.add_axes((0.005 + 0.315 * column, 0.06, 0.31, 0.76))
+        axes = figure.add_axes((0.005 + 0.305 * column, 0.06, 0.3, 0.76))
         _show_rendering(axes, picture[frame], name)
         if column == 0:
             _scale_bar(axes, first_hits.millimetres_per_pixel, length=_round_length(before.shape, spacing))
     bar = figure.colorbar(
-        ScalarMappable(scale, colours), cax=figure.add_axes((0.935, 0.15, 0.01, 0.58)), extend="both"
+        ScalarMappable(scale, colours), cax=figure.add_axes((0.925, 0.15, 0.01, 0.58)), extend="both"
     )
     bar.set_label("change of bone volume fraction")
     return figure

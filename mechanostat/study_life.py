@@ -188,7 +188,7 @@ class Remodeling(Table):
     frozen_margin: float | None = quantity(
         None,
         unit="mm",
-        text="Bone so near a loaded plane keeps the stimulus of day 0; a kernel length or a voxel if absent",
+        text="Bone so near a loaded plane senses the mean change; a kernel length or a voxel if absent",
         ge=0,
         le=50,
         example=0.2,

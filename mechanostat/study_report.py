@@ -1,5 +1,6 @@
 """The pictures and the report of one study, or of several that differ in treatment."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -233,4 +234,4 @@ def _hollow(fraction: Float[np.ndarray, "nx ny nz"]) -> Float[np.ndarray, "nx ny
 
 
 def _slug(name: str) -> str:
-    return "".join(sign if sign.isalnum() else "-" for sign in name.lower()).strip("-")
+    return "-".join(re.findall(r"[a-z0-9]+", name.lower()))

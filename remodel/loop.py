@@ -76,8 +76,7 @@ def step(model: Model, state: State) -> tuple[State, Ends]:
     day = state.day.astype(float)
     weights = mean_cycle_weights(model.activity, day, day + settings.step_days, model.parameters)
     stimulus = sensed_stimulus(model, state.tissue, strain, weights)
-    stimulus = jnp.where(model.sensing, stimulus, model.baseline_stimulus)
-    log_ratio = jnp.log(stimulus / model.reference)
+    log_ratio = jnp.log(_trusted(model, stimulus) / model.reference)
 
     def short_step(index, carry):
         middle = day + (index.astype(day.dtype) + 0.5) * settings.inner_step_days
@@ -178,6 +177,20 @@ def live(
     after = jax.tree.map(lambda new, old: jnp.where(model.living, new, old), after, tissue)
     none = jnp.zeros_like(resorption)
     return after, jnp.where(model.living, resorption, none), jnp.where(model.living, formation, none)
+
+
+def _trusted(model: Model, stimulus: Float[Array, " elements"]) -> Float[Array, " elements"]:
+    """Return the stimulus, with that of elements beside a loaded plane replaced.
+
+    Strain there is an artefact of the cut. They sense what they sensed on day 0 times the mean change (of the
+    logarithm) of all other living bone: kept at the value of day 0 they would feel neither training nor
+    their own loss, and the ends of a specimen would waste away.
+    """
+    trusted = model.sensing & model.living
+    change = jnp.log(stimulus / model.baseline_stimulus)
+    count = jnp.maximum(jnp.sum(trusted), 1).astype(change.dtype)
+    mean = jnp.sum(jnp.where(trusted, change, 0)) / count
+    return jnp.where(model.sensing, stimulus, model.baseline_stimulus * jnp.exp(mean))
 
 
 def worst(ends: Ends) -> tuple[Status, int, float]:

@@ -66,7 +66,7 @@ class Model(eqx.Module):
     reference: Float[Array, " elements"]
     """Reference stimulus, a strain [-]."""
     baseline_stimulus: Float[Array, " elements"]
-    """Smoothed habitual stimulus on day 0, a strain [-]; what frozen elements go on sensing."""
+    """Smoothed habitual stimulus on day 0, a strain [-]; what elements that do not sense start from."""
     sensing: Bool[Array, " elements"]
     """Elements far enough from loaded planes to sense; the strain of the others is an artefact of the cut."""
     living: Bool[Array, " elements"]

@@ -76,8 +76,8 @@ def prepare(
         poisson_ratio: Of the tissue [-].
         living: Which elements remodel; all by default.
         regions: Regions that are measured apart, by name; the living bone comes first as `bone`.
-        frozen_margin: Distance from held or loaded nodes within which elements go on sensing what they
-            sense on day 0, because strain there is an artefact of the cut [mm].
+        frozen_margin: Distance from held or loaded nodes within which elements do not sense their own
+            strain, an artefact of the cut, but the mean change of all others [mm].
         overall_reference: Reference stimulus that does not come from this bone (`remodel/reference.py`) [-].
         overall_share: Its weight against the local one: 0 leaves it out, 1 uses it alone [-].
         settings: How the loop computes.
