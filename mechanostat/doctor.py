@@ -20,8 +20,7 @@ from mechanostat.devices import Device, cuda_plugins, graphics_cards, why_no_gpu
 from meshes.voxel import voxel_mesh
 
 PACKAGES = (
-    "jax", "jaxlib", "numpy", "scipy", "equinox", "h5py", "SimpleITK", "aimio-py", "meshio", "scikit-image",
-    "pydantic", "matplotlib",
+    "jax", "jaxlib", "numpy", "scipy", "equinox", "h5py", "SimpleITK", "aimio-py", "meshio", "pydantic", "matplotlib",
 )  # fmt: skip
 """The packages whose versions decide a result or a fault."""
 

@@ -1,4 +1,9 @@
-"""What the cells of one element sense in a day: from strain energy to the daily stimulus."""
+"""What the cells of one element sense in a day: from strain to the daily stimulus.
+
+What they sense of a load case is the effective apparent strain `sqrt(2 U / E)`, with E the present modulus of
+the element and not that of its tissue (`fem.fields.effective_strain` gives it). In an element among stiffer
+and softer neighbours this strain does not rise with the element's own density, so no checkerboard grows.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -8,26 +13,6 @@ from remodel.parameters import Parameters, Scalar
 
 SMALLEST_STRAIN = 1e-9
 """Strain below which an element counts as unloaded [-]; keeps logarithms and gradients finite."""
-
-
-def effective_strain(
-    strain_energy_density: Float[Array, "cases elements"], modulus: Float[Array, " elements"]
-) -> Float[Array, "cases elements"]:
-    """Return the effective apparent strain `sqrt(2 U / E)` [-].
-
-    E is the present modulus of the element, not that of its tissue. In an element among stiffer and softer
-    neighbours this strain does not rise with the element's own density, so no checkerboard grows.
-    `tissue_energy_strain` shows what happens otherwise.
-
-    Args:
-        strain_energy_density: Mean over the element, per load case [MPa].
-        modulus: Present Young's modulus of the element [MPa].
-
-    Source:
-        Pistoia et al. 2002, Bone 30:842-848, doi:10.1016/S8756-3282(02)00736-6, for tissue; on apparent
-        strain it is a choice of the model, made for stability.
-    """
-    return _strain_of_energy(strain_energy_density, modulus)
 
 
 def tissue_energy_strain(
@@ -49,7 +34,8 @@ def tissue_energy_strain(
     Source:
         Weinans et al. 1992, J. Biomech. 25:1425-1441, doi:10.1016/0021-9290(92)90056-7.
     """
-    return _strain_of_energy(strain_energy_density, volume_fraction * tissue_modulus)
+    squared = 2.0 * strain_energy_density / (volume_fraction * tissue_modulus)[None, :]
+    return jnp.sqrt(jnp.maximum(squared, SMALLEST_STRAIN**2))
 
 
 def daily_stimulus(
@@ -68,16 +54,9 @@ def daily_stimulus(
     Source:
         Beaupré et al. 1990, J. Orthop. Res. 8:651-661, doi:10.1002/jor.1100080506.
     """
+    strain = jnp.maximum(strain, SMALLEST_STRAIN)
     largest = jax.lax.stop_gradient(jnp.max(strain, axis=0))
     shares = cycle_weights.astype(strain.dtype) / jnp.asarray(parameters.reference_cycles, strain.dtype)
     exponent = jnp.asarray(parameters.strain_exponent, strain.dtype)
     total = jnp.einsum("c,ce->e", shares, (strain / largest[None, :]) ** exponent)
     return largest * total ** (1.0 / exponent)
-
-
-def _strain_of_energy(
-    strain_energy_density: Float[Array, "cases elements"], modulus: Float[Array, " elements"]
-) -> Float[Array, "cases elements"]:
-    """Return `sqrt(2 U / E)`, not below `SMALLEST_STRAIN` [-]."""
-    squared = 2.0 * strain_energy_density / modulus[None, :]
-    return jnp.sqrt(jnp.maximum(squared, SMALLEST_STRAIN**2))
