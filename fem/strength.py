@@ -36,13 +36,28 @@ class FailureTable(eqx.Module):
 
 
 def exceeded_strain(
-    effective_strain: Float[Array, " elements"], *, critical_volume: float = CRITICAL_VOLUME
+    effective_strain: Float[Array, " elements"],
+    *,
+    critical_volume: float = CRITICAL_VOLUME,
+    bone_volume: Float[Array, " elements"] | None = None,
 ) -> Float[Array, ""]:
-    """Return the effective strain that a share of equal elements exceeds [-].
+    """Return the effective strain that a share of the bone volume exceeds [-].
 
-    Between two elements of the ranking the strain is interpolated.
+    Elements are ranked by strain, each standing at the middle of its own volume; between two of them the
+    strain is interpolated. For equal volumes this is the usual linear quantile.
+
+    Args:
+        effective_strain: At the centroids [-].
+        critical_volume: The share [-].
+        bone_volume: Bone in each element, in any unit; equal for all by default. With elements that are bone
+            in part it must be given, or a sliver of bone would count like a full voxel.
     """
-    return jnp.quantile(effective_strain, 1.0 - critical_volume)
+    volume = jnp.ones_like(effective_strain) if bone_volume is None else bone_volume
+    order = jnp.argsort(effective_strain)
+    ranked = volume[order]
+    place = jnp.cumsum(ranked) - 0.5 * ranked - 0.5 * ranked[0]
+    whole = jnp.maximum(place[-1], jnp.finfo(place.dtype).tiny)
+    return jnp.interp(1.0 - critical_volume, place / whole, effective_strain[order])
 
 
 def failure_factor(
@@ -50,24 +65,40 @@ def failure_factor(
     *,
     critical_volume: float = CRITICAL_VOLUME,
     critical_strain: float = CRITICAL_STRAIN,
+    bone_volume: Float[Array, " elements"] | None = None,
 ) -> Float[Array, ""]:
     """Return by what the load of a linear solve must be multiplied for the bone to fail [-].
 
-    The bone fails when `critical_volume` of its volume exceeds `critical_strain`.
+    The bone fails when `critical_volume` of its volume exceeds `critical_strain`. Arguments as in
+    `exceeded_strain`.
 
     Source:
         Pistoia et al. 2002, Bone 30:842-848, doi:10.1016/S8756-3282(02)00736-6.
     """
-    return critical_strain / exceeded_strain(effective_strain, critical_volume=critical_volume)
+    return critical_strain / exceeded_strain(
+        effective_strain, critical_volume=critical_volume, bone_volume=bone_volume
+    )
 
 
-def failure_table(effective_strain: Float[Array, " elements"], reaction: float) -> FailureTable:
+def failure_table(
+    effective_strain: Float[Array, " elements"],
+    reaction: float,
+    *,
+    bone_volume: Float[Array, " elements"] | None = None,
+) -> FailureTable:
     """Return the failure load over the table's critical volumes and strains.
 
     Args:
         effective_strain: Under the load of the solve [-].
         reaction: Of the loaded plane under the same load [N].
+        bone_volume: As in `exceeded_strain`.
     """
     volumes, strains = np.asarray(TABLE_VOLUMES), np.asarray(TABLE_STRAINS)
-    exceeded = np.quantile(np.asarray(effective_strain, dtype=np.float64), 1.0 - volumes)
+    exceeded = np.array(
+        [
+            exceeded_strain(effective_strain, critical_volume=volume, bone_volume=bone_volume)
+            for volume in TABLE_VOLUMES
+        ],
+        dtype=np.float64,
+    )
     return FailureTable(volumes, strains, exceeded, reaction * strains[None, :] / exceeded[:, None])

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from fem.conjugate_gradients import Status
 from fem.equilibrium import (
@@ -208,6 +208,7 @@ def solve_result(
     )
     done = state.converged
     force_x, force_y, force_z = map(float, state.reaction[:3])
+    failure = float(failure_factor(state.effective_strain, bone_volume=bone_volume(bone, state)))
     answer = float(state.reaction[case.response])
     gross = gross_section(bone.mesh, axis=case.axis)
     return SolveResult(
@@ -226,7 +227,7 @@ def solve_result(
         apparent_modulus=answer / gross / case.strain if done and case.response == case.axis else None,
         strain_energy_density_mean=float(energy.mean()) if done else None,
         effective_strain=percentiles(np.asarray(state.effective_strain)) if done else None,
-        failure_load={"pistoia": answer * float(failure_factor(state.effective_strain))} if done else None,
+        failure_load={"pistoia": answer * failure} if done else None,
         seconds=seconds,
         peak_memory_bytes=peak_memory(),
         device_peak_memory_bytes=device_peak_memory(),
@@ -247,7 +248,13 @@ def write_solve_files(
     if state.converged:
         write_bytes(
             folder / "pistoia.csv",
-            failure_csv(failure_table(state.effective_strain, state.reaction[case.response])),
+            failure_csv(
+                failure_table(
+                    state.effective_strain,
+                    float(state.reaction[case.response]),
+                    bone_volume=bone_volume(bone, state),
+                )
+            ),
         )
         layer = strain_layer(on_grid(mesh, strain, fill=np.nan), name=f"{case.name} {'xyz'[case.axis]}")
         write_bytes(
@@ -269,6 +276,11 @@ def write_solve_files(
         for name in ("effective_strain", "strain_energy_density"):
             values = on_grid(mesh, columns[name].astype(np.float32), fill=0.0)
             write_image(folder / f"{name}.nii.gz", with_values(image, values, quantity=name))
+
+
+def bone_volume(bone: Bone, state: Equilibrium) -> Float[Array, " elements"]:
+    """Return how much bone each element holds, as a share of the element [-]."""
+    return jnp.asarray(bone.volume_fraction, state.effective_strain.dtype)
 
 
 def failure_csv(table: FailureTable) -> bytes:

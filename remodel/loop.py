@@ -130,7 +130,10 @@ def observe(model: Model, state: State) -> tuple[State, Observation]:
     motion = jnp.where(model.test_motions == 0, 1, model.test_motions)
     factor = jax.vmap(
         lambda strain: failure_factor(
-            strain, critical_volume=settings.critical_volume, critical_strain=settings.critical_strain
+            strain,
+            critical_volume=settings.critical_volume,
+            critical_strain=settings.critical_strain,
+            bone_volume=jnp.where(model.living, tissue.volume_fraction, 0),
         )
     )(found.effective_strain)
     failure = jnp.where(found.status == Status.CONVERGED, jnp.abs(force) * factor, jnp.nan)
