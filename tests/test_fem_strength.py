@@ -60,7 +60,8 @@ def test_an_element_counts_by_the_bone_in_it():
     bone, slivers = jnp.linspace(0.001, 0.002, 1001), jnp.full(100, 0.05)
     strain, volume = jnp.concatenate([slivers, bone]), jnp.concatenate([slivers * 1e-6, jnp.ones_like(bone)])
     found = exceeded_strain(strain, critical_volume=0.05, bone_volume=volume)
-    np.testing.assert_allclose(found, exceeded_strain(bone, critical_volume=0.05), rtol=1e-6)
+    step = 1e-6  # of the ranking: the last element of the bone is no longer the last of all
+    np.testing.assert_allclose(found, exceeded_strain(bone, critical_volume=0.05), atol=step)
     assert exceeded_strain(strain, critical_volume=0.05) == 0.05
     halves = exceeded_strain(strain, critical_volume=0.05, bone_volume=0.5 * volume)
     np.testing.assert_allclose(halves, found, rtol=1e-12)

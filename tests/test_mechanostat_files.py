@@ -62,6 +62,7 @@ def solve_result(**changes: object) -> SolveResult:
 def run_result(**changes: object) -> RunResult:
     outcomes = Outcomes(
         bone_volume=[10.0, 9.0],
+        bone_volume_fraction={"whole": [0.20, 0.18]},
         bone_mineral_density={"whole": [200.0, 190.0]},
         stiffness={"axial": [100.0, 90.0]},
         failure_load={"axial": [50.0, None]},
@@ -79,6 +80,7 @@ def run_result(**changes: object) -> RunResult:
         ],
         "seconds": {"total": 1.0},
         "study_sha256": "1" * 64,
+        "final_state_sha256": "2" * 64,
     }
     return RunResult.model_validate(fields | changes)
 
