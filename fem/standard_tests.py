@@ -127,8 +127,9 @@ def directional_shear(
 def bending(mesh: VoxelMesh, *, axis: int = 2, strain: float = ANGLE) -> LoadCase:
     """Return bending: the end planes tilt against each other about the second direction of the test frame.
 
-    The neutral axis goes through the centre of mass; each plane tilts by half the angle, the top one
-    in the positive sense, so that a positive angle is answered by a positive moment.
+    The neutral axis goes through the centre of mass; each plane tilts by half the angle. A positive angle
+    raises the top plane towards positive coordinates, as in FAIM: a left-handed turn, so the imposed
+    motion about the axis is minus the angle.
 
     Args:
         mesh: The mesh.
@@ -141,7 +142,7 @@ def bending(mesh: VoxelMesh, *, axis: int = 2, strain: float = ANGLE) -> LoadCas
     arm = node_coordinates(mesh)[:, first] - center[first]
     slope = np.tan(0.5 * strain)
     holds = [Hold(plane, side) for plane in (bottom, top) for side in (first, second)]
-    holds += [Hold(bottom, third, slope * arm[bottom]), Hold(top, third, -slope * arm[top])]
+    holds += [Hold(bottom, third, -slope * arm[bottom]), Hold(top, third, slope * arm[top])]
     return load_case(
         mesh,
         holds=holds,
@@ -149,7 +150,7 @@ def bending(mesh: VoxelMesh, *, axis: int = 2, strain: float = ANGLE) -> LoadCas
         name="bending",
         axis=axis,
         response=3 + second,
-        motion=strain,
+        motion=-strain,
         strain=strain,
         center=center,
     )
