@@ -250,6 +250,7 @@ def _preallocate(group: h5py.Group, name: str, shape: tuple[int, ...]) -> None:
     settled.set_layout(h5py.h5d.CONTIGUOUS)
     settled.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     settled.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    settled.set_obj_track_times(False)  # the same fields make the same bytes
     space = h5py.h5s.create_simple(shape)
     h5py.h5d.create(group.id, name.encode(), h5py.h5t.NATIVE_FLOAT, space, settled)
 
