@@ -165,7 +165,7 @@ def solve(
     """Analyse an image of a bone by finite elements: stiffness, strain, failure load."""
     from mechanostat.bones import Recipe, prepare_bone
     from mechanostat.devices import choose_device, keep_compiled_programs
-    from mechanostat.solving import Analysis, forecast, solve_scan
+    from mechanostat.solving import Analysis, forecast, solve_scan, spoken_result
     from meshes.image import read_image
 
     if (threshold is not None) + (labels is not None) > 1:
@@ -203,20 +203,10 @@ def solve(
         reporter=reporter,
         read_seconds=read_seconds,
     )
-    record = result.model_dump(mode="json", by_alias=True)
-    shown = (
-        "status",
-        "iterations",
-        "residual",
-        "reaction_force",
-        "stiffness",
-        "apparent_modulus",
-        "failure_load",
-    )
-    reporter.table("Result", ("what", "value"), [(name, record[name]) for name in shown])
+    reporter.table("Result", ("what", "value"), spoken_result(result))
     reporter.say(f"written to {out}")
     if as_json:
-        print_json(record)
+        print_json(result.model_dump(mode="json", by_alias=True))
     if result.status != "converged":
         reporter.fail(
             f"the solve ended as {result.status}; no stiffness and no strength is reported from it."

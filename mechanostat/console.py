@@ -68,12 +68,13 @@ class Reporter:
             yield Stage(self, title, steps, progress=progress)
 
     def table(self, title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Tell a table; numbers keep five digits."""
+        """Tell a table: numbers keep five digits and stand to the right, text to the left."""
         if self.quiet:
             return
         table = Table(title=title, title_justify="left", title_style="bold", show_edge=False)
         for place, heading in enumerate(headings):
-            table.add_column(heading, justify="left" if place == 0 else "right")
+            numbers = place > 0 and all(isinstance(row[place], int | float | None) for row in rows)
+            table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
         for row in rows:
             table.add_row(*(spoken(cell) for cell in row))
         self.console.print(table)
@@ -118,13 +119,17 @@ class Stage:
 
 
 def spoken(value: object) -> str:
-    """Return a value as people read it: five digits, an en dash where there is none."""
+    """Return a value as people read it: five digits, also in a list, and an en dash where there is none."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.5g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {spoken(entry)}" for name, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(spoken, value))
     return str(value)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 FINGERPRINT_FILE = "fingerprint.json"
+LOAD_CASE_PICTURE = "load-case.png"
+"""The one file that a dry run writes; the run itself may follow in the same folder."""
 RESULT_FILE = "result.json"
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
@@ -90,7 +92,7 @@ def claim_folder(folder: Path, *, mark: str, resume: bool = False) -> None:
     if owner.exists():
         _check_owner(folder, owner, mark=mark, resume=resume)
         return
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(entry.name != LOAD_CASE_PICTURE for entry in folder.iterdir()):
         raise FileExistsError(f"`{folder}` holds other files, which could be lost; give an empty folder.")
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(owner, json.dumps({"fingerprint": mark}).encode() + b"\n")

@@ -34,7 +34,16 @@ from mechanostat.bones import Bone, Recipe, prepare_bone
 from mechanostat.console import Reporter
 from mechanostat.devices import Device
 from mechanostat.doctor import versions
-from mechanostat.files import RESULT_FILE, claim_folder, fingerprint, write_bytes, write_record, write_row
+from mechanostat.files import (
+    FINGERPRINT_FILE,
+    LOAD_CASE_PICTURE,
+    RESULT_FILE,
+    claim_folder,
+    fingerprint,
+    write_bytes,
+    write_record,
+    write_row,
+)
 from mechanostat.pictures import load_case_figure, png, slices_figure, strain_layer
 from mechanostat.results import EffectiveStrain, Input, SolveResult, SolveSeconds
 from meshes.image import Image, with_values, write_image
@@ -43,6 +52,9 @@ from meshes.vtkhdf import append_step, create_series
 
 PRECONDITIONER = "multigrid V(2), Chebyshev-Jacobi, averaged modulus"
 """What results call the preconditioner of `fem/multigrid.py`."""
+
+MOMENT_CASES = ("bending", "torsion")
+"""Load cases whose stiffness is a moment per angle."""
 
 AXES: tuple[Literal["x", "y", "z"], ...] = ("x", "y", "z")
 
@@ -64,13 +76,20 @@ class Analysis(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A compiled solve that has not run yet."""
+    """What a solve starts from."""
 
     case: LoadCase
     arguments: tuple
-    compiled: Any
-    setup_seconds: float
-    compile_seconds: float
+    seconds: float
+    """Time that it took [s]."""
+
+
+class Compiled(NamedTuple):
+    """A compiled solve that has not run yet."""
+
+    program: Any
+    seconds: float
+    """Time that it took [s]."""
 
 
 def load_of(bone: Bone, analysis: Analysis) -> LoadCase:
@@ -82,28 +101,50 @@ def load_of(bone: Bone, analysis: Analysis) -> LoadCase:
 
 
 def prepare_solve(bone: Bone, analysis: Analysis) -> Prepared:
-    """Return the compiled solve of a bone, with the time that set-up and compilation took."""
+    """Return what the solve of a bone starts from.
+
+    Raises:
+        ValueError: Where the analysis asks for what no solve can give.
+    """
     start = time.perf_counter()
+    _check_analysis(analysis)
     case = load_of(bone, analysis)
     dtype = working_dtype(analysis.precision)
     modulus = jnp.asarray(check_modulus(bone.modulus, bone.mesh), dtype)
     spread = supports(case, nodes=bone.mesh.nodes, dtype=dtype)
     solver = structure(bone.mesh, poisson_ratio=analysis.poisson_ratio)
     arguments = jax.block_until_ready((solver, modulus, spread, jnp.zeros_like(spread.displacement)))
-    middle = time.perf_counter()
+    return Prepared(case, arguments, time.perf_counter() - start)
+
+
+def compile_solve(prepared: Prepared, analysis: Analysis) -> Compiled:
+    """Return the program of a solve."""
+    start = time.perf_counter()
     lowered = jitted_balance.lower(
-        *arguments,
+        *prepared.arguments,
         precision=analysis.precision,
         tolerance=analysis.tolerance,
         max_iterations=analysis.max_iterations,
     )
-    compiled = lowered.compile()
-    return Prepared(case, arguments, compiled, middle - start, time.perf_counter() - middle)
+    return Compiled(lowered.compile(), time.perf_counter() - start)
 
 
-def device_bytes(prepared: Prepared) -> int:
+def _check_analysis(analysis: Analysis) -> None:
+    """Refuse numbers with which no solve can converge or none means anything."""
+    strain = analysis.strain
+    if strain is not None and (strain == 0.0 or not abs(strain) < 1.0):
+        raise ValueError(f"`--strain` lies between -1 and 1 and is not 0, got {strain:g}.")
+    if not -1.0 < analysis.poisson_ratio < 0.5:
+        raise ValueError(f"`--poisson` lies between -1 and 0.5, got {analysis.poisson_ratio:g}.")
+    if not 0.0 < analysis.tolerance < 0.1:
+        raise ValueError(f"`--tolerance` lies between 0 and 0.1, got {analysis.tolerance:g}.")
+    if analysis.max_iterations < 1:
+        raise ValueError(f"`--max-iterations` is at least 1, got {analysis.max_iterations}.")
+
+
+def device_bytes(compiled: Compiled) -> int:
     """Return the memory that a solve takes on its device, told by the compiler before it runs [byte]."""
-    facts = prepared.compiled.memory_analysis()
+    facts = compiled.program.memory_analysis()
     return int(facts.argument_size_in_bytes + facts.output_size_in_bytes + facts.temp_size_in_bytes)
 
 
@@ -116,19 +157,21 @@ def forecast(bone: Bone, analysis: Analysis, folder: Path, reporter: Reporter) -
         folder: Where the picture goes.
         reporter: Who is told.
     """
-    trial = prepare_solve(bone, analysis._replace(max_iterations=4))
+    trial = analysis._replace(max_iterations=4)
+    prepared = prepare_solve(bone, trial)
+    compiled = compile_solve(prepared, trial)
     start = time.perf_counter()
-    found = jax.block_until_ready(trial.compiled(*trial.arguments))
+    found = jax.block_until_ready(compiled.program(*prepared.arguments))
     each = (time.perf_counter() - start) / max(int(found.iterations), 1)
     folder.mkdir(parents=True, exist_ok=True)
-    picture = folder / "load-case.png"
+    picture = folder / LOAD_CASE_PICTURE
     title = f"{analysis.case} along {'xyz'[analysis.axis]}"
-    write_bytes(picture, png(load_case_figure(bone.mesh, trial.case, title=title)))
+    write_bytes(picture, png(load_case_figure(bone.mesh, prepared.case, title=title)))
     rows = [
         *bone.steps,
-        ("memory of the solve", f"{device_bytes(trial) / 2**20:.0f} MiB on {reporter.device}"),
+        ("memory of the solve", f"{device_bytes(compiled) / 2**20:.1f} MiB on {reporter.device}"),
     ]
-    rows.append(("set-up and compilation", f"{trial.setup_seconds + trial.compile_seconds:.1f} s, measured"))
+    rows.append(("set-up and compilation", f"{prepared.seconds + compiled.seconds:.1f} s, measured"))
     rows.append(
         (
             "solve, expected",
@@ -167,22 +210,22 @@ def solve_scan(
     bone = prepare_bone(image, recipe)
     setup_seconds = time.perf_counter() - start
     reporter.table("Bone", ("step", "outcome"), bone.steps)
-    claim_folder(
-        folder,
-        mark=fingerprint({"recipe": recipe._asdict(), "analysis": analysis._asdict(), "scan": image.sha256}),
-    )
     prepared = prepare_solve(bone, analysis)
-    reporter.say(f"compiled in {prepared.compile_seconds:.1f} s; solving on {device.name}")
+    mark = fingerprint({"recipe": recipe._asdict(), "analysis": analysis._asdict(), "scan": image.sha256})
+    # An interrupted solve starts anew in its own folder: it left nothing that could be lost.
+    claim_folder(folder, mark=mark, resume=(folder / FINGERPRINT_FILE).exists())
+    compiled = compile_solve(prepared, analysis)
+    reporter.say(f"compiled in {compiled.seconds:.1f} s; solving on {device.name}")
     start = time.perf_counter()
-    found = jax.block_until_ready(prepared.compiled(*prepared.arguments))
+    found = jax.block_until_ready(compiled.program(*prepared.arguments))
     solve_seconds = time.perf_counter() - start
     state = equilibrium(bone.mesh, prepared.case, found)
     start = time.perf_counter()
     write_solve_files(folder, image, bone, prepared.case, state, fields=fields)
     seconds = SolveSeconds(
         read=read_seconds,
-        setup=setup_seconds + prepared.setup_seconds,
-        compile=prepared.compile_seconds,
+        setup=setup_seconds + prepared.seconds,
+        compile=compiled.seconds,
         solve=solve_seconds,
         write=time.perf_counter() - start,
     )
@@ -239,6 +282,25 @@ def solve_result(
     )
 
 
+def spoken_result(result: SolveResult) -> list[tuple[str, object]]:
+    """Return what people want to know of a solve first: name with unit, and value."""
+    load, slope = ("N mm", "N mm/rad") if result.case in MOMENT_CASES else ("N", "N/mm")
+    rows: list[tuple[str, object]] = [("ended", f"{result.status} after {result.iterations} iterations")]
+    rows.append(("true residual", f"{result.residual:.1e}"))
+    if result.status != "converged":
+        return rows
+    strain, forces = result.effective_strain, result.reaction_force or (0.0, 0.0, 0.0)
+    noise = 1e-6 * max(map(abs, forces))
+    rows += [
+        ("reaction force x, y, z [N]", [value if abs(value) > noise else 0.0 for value in forces]),
+        (f"stiffness [{slope}]", result.stiffness),
+        ("apparent modulus [MPa]", result.apparent_modulus),
+        ("effective strain, median [µε]", None if strain is None else 1e6 * strain.median),
+        (f"failure load, Pistoia [{load}]", (result.failure_load or {}).get("pistoia")),
+    ]
+    return [(name, value) for name, value in rows if value is not None]
+
+
 def write_solve_files(
     folder: Path, image: Image, bone: Bone, case: LoadCase, state: Equilibrium, *, fields: bool
 ) -> None:
@@ -260,7 +322,7 @@ def write_solve_files(
         write_bytes(
             folder / "strain.png", png(slices_figure([layer], mesh.spacing, title="Effective strain"))
         )
-    write_bytes(folder / "load-case.png", png(load_case_figure(mesh, case, title=f"Load case {case.name}")))
+    write_bytes(folder / LOAD_CASE_PICTURE, png(load_case_figure(mesh, case, title=f"Load case {case.name}")))
     if not fields:
         return
     energy = 0.5 * bone.modulus * strain**2
