@@ -15,7 +15,14 @@ from fem.conjugate_gradients import Status
 from mechanostat.console import Reporter
 from mechanostat.devices import Device
 from mechanostat.doctor import versions
-from mechanostat.files import RESULT_FILE, claim_folder, fingerprint, write_bytes, write_record
+from mechanostat.files import (
+    LOAD_CASE_PICTURE,
+    RESULT_FILE,
+    claim_folder,
+    fingerprint,
+    write_bytes,
+    write_record,
+)
 from mechanostat.modelling import Subject, model_of, read_subject, strength_test
 from mechanostat.pictures import load_case_figure, png
 from mechanostat.results import Outcomes, RunResult, RunSolve
@@ -53,7 +60,7 @@ class Course(NamedTuple):
     subject: Subject
     result: RunResult
     first: Mapping[str, Float[np.ndarray, " elements"]]
-    """Fields of day 0."""
+    """Fields of day 0; none of a study that did not converge."""
     last: Mapping[str, Float[np.ndarray, " elements"]]
     """Fields of the last day."""
 
@@ -100,10 +107,12 @@ def run_study(
     mark = fingerprint({"study": study.model_dump(mode="json"), "scan": subject.image.sha256})
     clock.lap("read")
     claim_folder(out, mark=mark, resume=resume)
+    if not resume:
+        _forget_last_run(out)
     reporter.table("Bone", ("step", "outcome"), subject.bone.steps)
     test = strength_test(study, subject.bone.mesh)
     title = f"Strength test {test.name} along {study.strength.axis}"
-    write_bytes(out / "load-case.png", png(load_case_figure(subject.bone.mesh, test, title=title)))
+    write_bytes(out / LOAD_CASE_PICTURE, png(load_case_figure(subject.bone.mesh, test, title=title)))
     reporter.say("preparing: history of the tissue, first solve of every load")
     model, state = jax.block_until_ready(model_of(study, subject.bone))
     clock.lap("setup")
@@ -112,7 +121,8 @@ def run_study(
     if resume and (found := load_checkpoint(out / CHECKPOINTS, model, state, mark=mark)) is not None:
         model, state, rows = found
         reporter.say(f"going on from day {int(state.day)}")
-    _open_series(out / SERIES, subject, days=days, report_days=study.time.report_days, kept=len(rows))
+    series = out / SERIES if study.output.fields else out / CHECKPOINTS / SERIES
+    _open_series(series, subject, days=days, report_days=study.time.report_days, kept=len(rows))
     with reporter.stage("remodeling", days // study.time.step_days) as stage:
         stage.advance(int(state.day) // study.time.step_days)
         for report in reports(model, state, days=days, report_days=study.time.report_days):
@@ -124,16 +134,15 @@ def run_study(
             rows.append(outcome_row(model, report))
             if report.converged:
                 append_step(
-                    out / SERIES, time=float(state.day), point_fields={}, cell_fields=fields_of(model, report)
+                    series, time=float(state.day), point_fields={}, cell_fields=fields_of(model, report)
                 )
                 save_checkpoint(out / CHECKPOINTS, model, state, rows, mark=mark)
     clock.lap("simulate")
     result = run_result(study, subject, model, state, rows, mark, device=device, seconds=clock.seconds)
     write_bytes(out / "outcomes.csv", outcomes_csv(result))
     write_record(out / RESULT_FILE, result)
-    first, last = (
-        {name: read_cells(out / SERIES, step=step, name=name) for name in CELL_FIELDS} for step in (0, -1)
-    )
+    names = CELL_FIELDS if result.status == "converged" else ()
+    first, last = ({name: read_cells(series, step=step, name=name) for name in names} for step in (0, -1))
     return Course(study, subject, result, first, last)
 
 
@@ -250,11 +259,18 @@ class _Clock:
         self._last = now
 
 
+def _forget_last_run(out: Path) -> None:
+    """Remove what an earlier run of the same study left: a run that is killed must not look finished."""
+    for path in (out / RESULT_FILE, *(out / CHECKPOINTS).glob("day-*.h5")):
+        path.unlink(missing_ok=True)
+
+
 def _open_series(path: Path, subject: Subject, *, days: int, report_days: int, kept: int) -> None:
     """Make the file of fields over time, or cut it back to the reports that a checkpoint knows."""
     if kept and path.exists():
         truncate_series(path, steps=kept)
         return
+    path.parent.mkdir(exist_ok=True)
     room = 1 + -(-days // report_days)
     create_series(
         path, subject.bone.mesh, steps=room, point_fields={}, cell_fields=dict.fromkeys(CELL_FIELDS, 1)
