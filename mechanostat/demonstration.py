@@ -9,7 +9,7 @@ from mechanostat.devices import Device
 from mechanostat.running import run_study
 from mechanostat.study import Study
 from mechanostat.study_file import parse_study
-from mechanostat.study_report import change, write_study_report
+from mechanostat.study_report import change, percent, write_study_report
 
 BONE = "L1_trabecular_bonebox_05880_roi43.nrrd"
 """The specimen: trabecular bone of a human first lumbar vertebra."""
@@ -75,6 +75,6 @@ def run_demo(out: Path, *, resume: bool, device: Device, reporter: Reporter) -> 
     for name, course in arms.items():
         outcomes = course.result.outcomes
         test = outcomes.failure_load[course.study.strength.case]
-        rows.append((name, f"{change(outcomes.bone_volume):+.1%}", f"{change(test):+.1%}"))
+        rows.append((name, percent(change(outcomes.bone_volume)), percent(change(test))))
     reporter.table("After ten years (not validated in 3-D)", ("study", "bone volume", "failure load"), rows)
     reporter.say(f"open {out / 'report.html'}")

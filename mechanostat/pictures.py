@@ -169,7 +169,7 @@ def surface_figure(
         if column == 0:
             _scale_bar(axes, first_hits.millimetres_per_pixel, length=_round_length(before.shape, spacing))
     bar = figure.colorbar(
-        ScalarMappable(scale, colours), cax=figure.add_axes((0.925, 0.15, 0.01, 0.58)), extend="both"
+        ScalarMappable(scale, colours), cax=figure.add_axes((0.915, 0.15, 0.01, 0.58)), extend="both"
     )
     bar.set_label("change of bone volume fraction")
     return figure

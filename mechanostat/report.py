@@ -27,6 +27,8 @@ class Picture(NamedTuple):
 
     caption: str
     png: bytes
+    small: bool = False
+    """Whether half the width of the page is enough for it."""
 
 
 class DataTable(NamedTuple):

@@ -1,5 +1,6 @@
 """The pictures and the report of one study, or of several that differ in treatment."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from mechanostat.console import spoken
+from fem.loads import LoadCase
 from mechanostat.curves import Panel, Span, curves_figure
 from mechanostat.evidence import CLAIMS, SOURCES
 from mechanostat.files import write_bytes
@@ -23,7 +24,9 @@ from mechanostat.pictures import (
 )
 from mechanostat.report import DataTable, Headline, Picture, Report, write_report
 from mechanostat.running import Course
+from mechanostat.study import Study
 from meshes.voxel import on_grid
+from remodel.person import DAYS_PER_YEAR
 
 Arms = Mapping[str, Course]
 """Studies of one bone by the name of what differs."""
@@ -54,13 +57,8 @@ def draw_pictures(arms: Arms) -> dict[str, Picture]:
     first = next(iter(arms.values()))
     mesh, study = first.subject.bone.mesh, first.study
     test = strength_test(study, mesh)
-    drawn = {
-        "load-case": Picture(
-            f"The strength test: {test.name} along {study.strength.axis}. Blue nodes are held, orange ones moved.",
-            png(load_case_figure(mesh, test, title="Strength test")),
-        )
-    }
-    years = f"after {study.time.years:g} years"
+    drawn = {}
+    years = f"after {_years(study)}"
     for name, course in arms.items():
         before, after = (
             _grid(course, fields["volume_fraction"], 0.0) for fields in (course.first, course.last)
@@ -76,9 +74,16 @@ def draw_pictures(arms: Arms) -> dict[str, Picture]:
         ]
         layers += strain_layers(strains[0], strains[1], names=names)
         drawn[f"slices-{_slug(name)}"] = Picture(
-            f"{name}: slices through the middle. Strain is that of the strength test as imposed.",
+            f"{name}: slices through the middle. The strain is that of the strength test, {_imposed(test)}, the same "
+            "at both times.",
             png(slices_figure(layers, mesh.spacing, title=name, banner=BANNER)),
         )
+    drawn["load-case"] = Picture(
+        f"The strength test: {test.name} along {study.strength.axis}, {_imposed(test)}. Blue nodes are held, orange "
+        "ones moved.",
+        png(load_case_figure(mesh, test, title="Strength test")),
+        small=True,
+    )
     return drawn
 
 
@@ -157,16 +162,28 @@ def change(values: Sequence[float | None]) -> float:
     return float("nan") if first is None or last is None else last / first - 1.0
 
 
+def percent(fraction: float) -> str:
+    """Return a change as people read it: sign, one decimal, percent."""
+    return f"{100.0 * fraction:+.1f} %".replace("-", "−")
+
+
+def aligned(column: Sequence[float | None]) -> list[str]:
+    """Return a column with the same decimals everywhere: four digits of its largest number."""
+    largest = max((abs(value) for value in column if value), default=1.0)
+    decimals = max(0, 3 - math.floor(math.log10(largest)))
+    return ["–" if value is None else f"{value:.{decimals}f}" for value in column]
+
+
 def _summary(arms: Arms) -> str:
     first = next(iter(arms.values()))
-    person, years = first.study.person, first.study.time.years
+    person = first.study.person
     who = f"a {'woman' if person.sex == 'female' else 'man'} of {person.age:g}"
     told = "; ".join(
-        f"{name}: bone volume {change(course.result.outcomes.bone_volume):+.1%}, failure load "
-        f"{change(course.result.outcomes.failure_load[course.study.strength.case]):+.1%}"
+        f"{name}: bone volume {percent(change(course.result.outcomes.bone_volume))}, failure load "
+        f"{percent(change(course.result.outcomes.failure_load[course.study.strength.case]))}"
         for name, course in arms.items()
     )
-    return f"The bone of {who} over {years:g} years. {told}."
+    return f"The bone of {who} years over {_years(first.study)}. {told[:1].upper()}{told[1:]}."
 
 
 def _headlines(arms: Arms) -> list[Headline]:
@@ -174,9 +191,14 @@ def _headlines(arms: Arms) -> list[Headline]:
     for name, course in arms.items():
         outcomes, case = course.result.outcomes, course.study.strength.case
         strength = outcomes.failure_load[case]
-        cards.append(Headline(f"Bone volume, {name}", f"{change(outcomes.bone_volume):+.1%}"))
-        note = f"{spoken(strength[0])} N at the scan, {spoken(strength[-1])} N at the end"
-        cards.append(Headline(f"Failure load, {name}", f"{change(strength):+.1%}", note))
+        cards.append(
+            Headline(
+                f"Bone volume, {name}",
+                percent(change(outcomes.bone_volume)),
+                _from_to(outcomes.bone_volume, "mm³"),
+            )
+        )
+        cards.append(Headline(f"Failure load, {name}", percent(change(strength)), _from_to(strength, "N")))
     return cards
 
 
@@ -188,11 +210,12 @@ def _outcome_table(name: str, course: Course) -> DataTable:
         "stiffness [N/mm]", "failure load [N]", "estradiol [pg/ml]", "set point",
     ]  # fmt: skip
     columns = [
-        [f"{day / 365.25:.2f}" for day in course.result.times_days], outcomes.bone_volume, *density.values(),
-        outcomes.stiffness[case], outcomes.failure_load[case],
+        outcomes.bone_volume, *density.values(), outcomes.stiffness[case], outcomes.failure_load[case],
         outcomes.levels["estradiol_pg_per_ml"], outcomes.levels["set_point"],
     ]  # fmt: skip
-    return DataTable(name, headings, list(zip(*columns, strict=True)))
+    years = [f"{day / DAYS_PER_YEAR:.2f}" for day in course.result.times_days]
+    rows = list(zip(years, *map(aligned, columns), strict=True))
+    return DataTable(name, headings, rows, "Digits for reading; `outcomes.csv` has all of them.")
 
 
 def _solve_table(arms: Arms) -> DataTable:
@@ -206,20 +229,38 @@ def _solve_table(arms: Arms) -> DataTable:
             rows.append((f"{name}, {case}", ", ".join(statuses), len(ends), most, f"{worst:.1e}"))
     note = "Residual: |f - K u| / |f|, computed anew at the end of each solve; the largest between two reports counts."
     return DataTable(
-        "Solves", ("study, load case", "ended", "reports", "most iterations", "residual"), rows, note
+        "How the solves ended",
+        ("study, load case", "ended", "reports", "most iterations", "residual"),
+        rows,
+        note,
     )
+
+
+def _from_to(values: Sequence[float | None], unit: str) -> str:
+    first, last = aligned((values[0], values[-1]))
+    return f"from {first} to {last} {unit}"
+
+
+def _years(study: Study) -> str:
+    return "1 year" if study.time.years == 1.0 else f"{study.time.years:g} years"
+
+
+def _imposed(test: LoadCase) -> str:
+    if test.response >= 3:
+        return f"turned by {math.degrees(test.strain):.3g}°"
+    return f"{100.0 * test.strain:g} % strain".replace("-", "−")
 
 
 def _spans(arms: Arms) -> list[Span]:
     spans = {}
     for course in arms.values():
-        study = course.study
+        study, end = course.study, course.result.times_days[-1] / DAYS_PER_YEAR
         for window in study.protocol:
             label = f"{window.agent}, {window.dose_ug_per_day:g} µg/day"
-            spans[label] = Span(label, window.start_years, window.stop_years or study.time.years)
+            spans[label] = Span(label, window.start_years, window.stop_years or end)
         for window in study.activity:
             label = window.kind.replace("_", " ")
-            spans[label] = Span(label, window.start_years, window.stop_years or study.time.years)
+            spans[label] = Span(label, window.start_years, window.stop_years or end)
     return list(spans.values())
 
 
