@@ -124,11 +124,15 @@ def conjugate_gradients(
 
 
 def _recur(apply, precondition, start: _Cycle, target, max_iterations: int) -> _Iterate:
-    """Return the end of the recurrence that starts from a true residual."""
-    ascent = precondition(start.residual)
-    product = _dot(start.residual, ascent)
+    """Return the end of the recurrence that starts from a true residual.
+
+    Each step begins with the preconditioner, not ends with it: it stands once in the compiled program, which
+    is most of that program, and is not applied after the last step.
+    """
+    one = jnp.ones_like(start.norm)
+    none = jnp.zeros_like(start.residual)
     first = _Iterate(
-        start.displacement, start.residual, ascent, product, start.norm, start.iterations, product <= 0
+        start.displacement, start.residual, none, one, start.norm, start.iterations, jnp.asarray(False)
     )
 
     def goes_on(state: _Iterate) -> Bool[Array, ""]:
@@ -136,23 +140,21 @@ def _recur(apply, precondition, start: _Cycle, target, max_iterations: int) -> _
         return (state.norm > target) & (state.iterations < max_iterations) & ~state.indefinite
 
     def step(state: _Iterate) -> _Iterate:
-        stretched = apply(state.direction)
-        energy = _dot(state.direction, stretched)
-        length = state.product / energy
+        ascent = precondition(state.residual)
+        product = _dot(state.residual, ascent)
+        direction = ascent + (product / state.product) * state.direction
+        stretched = apply(direction)
+        energy = _dot(direction, stretched)
+        length = product / energy
         residual = state.residual - length * stretched
-        ascent = precondition(residual)
-        product = _dot(residual, ascent)
-        norm = _norm(residual)
         return _Iterate(
-            displacement=jnp.where(
-                energy > 0, state.displacement + length * state.direction, state.displacement
-            ),
+            displacement=jnp.where(energy > 0, state.displacement + length * direction, state.displacement),
             residual=residual,
-            direction=ascent + (product / state.product) * state.direction,
+            direction=direction,
             product=product,
-            norm=norm,
+            norm=_norm(residual),
             iterations=state.iterations + 1,
-            indefinite=(energy <= 0) | ((product <= 0) & (norm > target)),
+            indefinite=(energy <= 0) | (product <= 0),
         )
 
     return lax.while_loop(goes_on, step, first)
