@@ -163,10 +163,9 @@ def solve(
     quiet: Quiet = False,
 ) -> int:
     """Analyse an image of a bone by finite elements: stiffness, strain, failure load."""
-    from mechanostat.bones import Recipe, prepare_bone
+    from mechanostat.bones import Recipe, prepare_bone, read_scan
     from mechanostat.devices import choose_device, keep_compiled_programs
     from mechanostat.solving import Analysis, forecast, solve_scan, spoken_result
-    from meshes.image import read_image
 
     if (threshold is not None) + (labels is not None) > 1:
         raise ValueError("Give one of `--threshold` and `--labels`, not both.")
@@ -176,8 +175,7 @@ def solve(
     if chosen.note:
         reporter.warn(chosen.note)
     start = time.perf_counter()
-    quantity = None if density is None else f"mineral density [mg {density}/cm3]"
-    image = read_image(scan, spacing=spacing_of(spacing), array=array, axes=axes, quantity=quantity)
+    image = read_scan(scan, spacing=spacing_of(spacing), array=array, axes=axes, density=density)
     read_seconds = time.perf_counter() - start
     recipe = Recipe(
         threshold=threshold,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import equinox as eqx
@@ -17,7 +18,7 @@ from meshes.calibration import (
     density_kind,
     grams,
 )
-from meshes.image import Image
+from meshes.image import Image, Spacing, read_image
 from meshes.material_laws import density_for, law_named, moduli
 from meshes.resampling import block_mean, bone_fraction
 from meshes.scan import Calibration
@@ -73,6 +74,32 @@ class Bone(eqx.Module):
     """Pieces that were dropped."""
     steps: tuple[tuple[str, str], ...] = eqx.field(static=True)
     """What was done to the scan: step and outcome, in order."""
+
+
+def read_scan(
+    path: Path, *, spacing: float | Spacing | None, array: str | None, axes: str, density: str | None
+) -> Image:
+    """Return a scan as a study or the command line names it.
+
+    Args:
+        path: The file, or a folder of slices.
+        spacing: Edges of a voxel [mm], where the file has none.
+        array: Which array of an .npz file.
+        axes: Order of the axes in .npy and .npz files.
+        density: What the values are a density of, "HA" or "K2HPO4" [mg/cm³], where the file does not say.
+
+    Raises:
+        FileNotFoundError: Where there is nothing.
+        ValueError: Where the file cannot be read, or an option would be ignored.
+    """
+    if path.suffix.lower() not in (".npy", ".npz") and (array is not None or axes != "xyz"):
+        raise ValueError(
+            f"`array` and `axes` are for .npy and .npz files, `{path.name}` knows its own; leave them out."
+        )
+    if density not in (None, "HA", "K2HPO4"):
+        raise ValueError(f"`density` is HA or K2HPO4, what the values are a density of, got {density!r}.")
+    quantity = None if density is None else f"mineral density [mg {density}/cm3]"
+    return read_image(path, spacing=spacing, array=array, axes=axes, quantity=quantity)
 
 
 def prepare_bone(image: Image, recipe: Recipe, *, labels: Image | None = None) -> Bone:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fem.loads import LoadCase
 from fem.standard_tests import STANDARD_TESTS
-from mechanostat.bones import Bone, Recipe, prepare_bone
+from mechanostat.bones import Bone, Recipe, prepare_bone, read_scan
 from mechanostat.study import Study
 from mechanostat.study_bone import Bone as BoneTable
 from mechanostat.study_bone import Load
@@ -44,9 +44,12 @@ def read_subject(study: Study, folder: Path) -> Subject:
         ValueError: Where it cannot be read or leaves no bone.
     """
     table = study.bone
-    quantity = None if table.density is None else f"mineral density [mg {table.density}/cm3]"
-    image = read_image(
-        folder / table.image, spacing=table.spacing, array=table.array, axes=table.axes, quantity=quantity
+    image = read_scan(
+        folder / table.image,
+        spacing=table.spacing,
+        array=table.array,
+        axes=table.axes,
+        density=table.density,
     )
     labels = (
         None if table.label_image is None else read_image(folder / table.label_image, spacing=table.spacing)

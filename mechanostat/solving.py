@@ -1,7 +1,5 @@
 """One finite-element analysis from a scan to files: what `mechanostat solve` does."""
 
-import csv
-import io
 import resource
 import sys
 import time
@@ -12,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from fem.conjugate_gradients import Status
 from fem.equilibrium import (
@@ -29,7 +27,7 @@ from fem.equilibrium import (
 from fem.fields import strain_energy_density
 from fem.loads import LoadCase
 from fem.standard_tests import STANDARD_TESTS
-from fem.strength import FailureTable, failure_factor, failure_table
+from fem.strength import failure_factor
 from mechanostat.bones import Bone, Recipe, prepare_bone
 from mechanostat.console import Reporter
 from mechanostat.devices import Device
@@ -44,11 +42,11 @@ from mechanostat.files import (
     write_record,
     write_row,
 )
-from mechanostat.pictures import load_case_figure, png, slices_figure, strain_layer
+from mechanostat.pictures import load_case_figure, png
 from mechanostat.results import EffectiveStrain, Input, SolveResult, SolveSeconds
-from meshes.image import Image, with_values, write_image
-from meshes.voxel import gross_section, on_grid
-from meshes.vtkhdf import append_step, create_series
+from mechanostat.solve_files import bone_volume, write_solve_files
+from meshes.image import Image
+from meshes.voxel import gross_section
 
 PRECONDITIONER = "multigrid V(2), Chebyshev-Jacobi, averaged modulus"
 """What results call the preconditioner of `fem/multigrid.py`."""
@@ -299,61 +297,6 @@ def spoken_result(result: SolveResult) -> list[tuple[str, object]]:
         (f"failure load, Pistoia [{load}]", (result.failure_load or {}).get("pistoia")),
     ]
     return [(name, value) for name, value in rows if value is not None]
-
-
-def write_solve_files(
-    folder: Path, image: Image, bone: Bone, case: LoadCase, state: Equilibrium, *, fields: bool
-) -> None:
-    """Write Pistoia's table and the pictures, and on demand the fields on the mesh and on the scan's grid."""
-    mesh = bone.mesh
-    strain = np.asarray(state.effective_strain, dtype=np.float64)
-    if state.converged:
-        write_bytes(
-            folder / "pistoia.csv",
-            failure_csv(
-                failure_table(
-                    state.effective_strain,
-                    float(state.reaction[case.response]),
-                    bone_volume=bone_volume(bone, state),
-                )
-            ),
-        )
-        layer = strain_layer(on_grid(mesh, strain, fill=np.nan), name=f"{case.name} {'xyz'[case.axis]}")
-        write_bytes(
-            folder / "strain.png", png(slices_figure([layer], mesh.spacing, title="Effective strain"))
-        )
-    write_bytes(folder / LOAD_CASE_PICTURE, png(load_case_figure(mesh, case, title=f"Load case {case.name}")))
-    if not fields:
-        return
-    energy = 0.5 * bone.modulus * strain**2
-    path = folder / "fields.vtkhdf"
-    columns = {"effective_strain": strain, "strain_energy_density": energy, "modulus": bone.modulus}
-    create_series(
-        path, mesh, steps=1, point_fields={"displacement": 3}, cell_fields=dict.fromkeys(columns, 1)
-    )
-    append_step(
-        path, time=0.0, point_fields={"displacement": np.asarray(state.displacement)}, cell_fields=columns
-    )
-    if mesh.shape == image.values.shape:
-        for name in ("effective_strain", "strain_energy_density"):
-            values = on_grid(mesh, columns[name].astype(np.float32), fill=0.0)
-            write_image(folder / f"{name}.nii.gz", with_values(image, values, quantity=name))
-
-
-def bone_volume(bone: Bone, state: Equilibrium) -> Float[Array, " elements"]:
-    """Return how much bone each element holds, as a share of the element [-]."""
-    return jnp.asarray(bone.volume_fraction, state.effective_strain.dtype)
-
-
-def failure_csv(table: FailureTable) -> bytes:
-    """Return Pistoia's table as CSV: one row per critical volume, one column per critical strain."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    strains = [f"failure_load_at_strain_{strain:g}" for strain in table.strains]
-    writer.writerow(["critical_volume", "effective_strain_exceeded", *strains])
-    for volume, exceeded, loads in zip(table.volumes, table.strain_exceeded, table.load, strict=True):
-        writer.writerow([f"{volume:g}", f"{exceeded:.9g}", *(f"{load:.9g}" for load in loads)])
-    return text.getvalue().encode()
 
 
 def percentiles(strain: Float[np.ndarray, " elements"]) -> EffectiveStrain:
