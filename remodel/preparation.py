@@ -93,6 +93,7 @@ def prepare(
     fraction = _check_fraction(volume_fraction, mesh)
     parameters = Parameters() if parameters is None else parameters
     therapy = TransdermalEstradiol() if therapy is None else therapy
+    person, therapy = _as_leaves(person), _as_leaves(therapy)
     tissue, habitual_ratio = _tissue_of_the_past(person, therapy, jnp.asarray(fraction, dtype), parameters)
     cases = [load.case for load in loads]
     alive = np.ones(mesh.elements, bool) if living is None else np.asarray(living)
@@ -113,8 +114,8 @@ def prepare(
         sensing=jnp.asarray(_far_from_loads(mesh, [*cases, *tests], frozen_margin)),
         living=jnp.asarray(alive),
         regions=jnp.asarray(np.stack(list(measured.values()))),
-        person=_as_leaves(person),
-        therapy=_as_leaves(therapy),
+        person=person,
+        therapy=therapy,
         activity=habitual_life(len(loads)) if activity is None else activity,
         parameters=parameters,
         load_names=tuple(load.name for load in loads),
