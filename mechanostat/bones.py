@@ -113,6 +113,8 @@ def prepare_bone(image: Image, recipe: Recipe, *, labels: Image | None = None) -
     Raises:
         ValueError: Where the recipe does not fit the scan or leaves no bone.
     """
+    if recipe.density_law is not None:
+        law_named(recipe.density_law)  # a name that is not known is told before a calibration that is missing
     steps = [("scan", f"{image.name}: {_shape(image.values)} voxels of {_edges(image.spacing)} mm")]
     image, label_values = _cropped(image, labels, recipe, steps)
     if recipe.smoothing > 0.0:

@@ -38,19 +38,10 @@ def command(*arguments: object) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory):
     """A folder of its own, and compiled programs kept there instead of at the user's."""
     place = tmp_path_factory.mktemp("solve")
-    before = {name: getattr(jax.config, name) for name in CACHE_OPTIONS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
         yield place
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
-CACHE_OPTIONS = (
-    "jax_compilation_cache_dir",
-    "jax_persistent_cache_min_compile_time_secs",
-    "jax_persistent_cache_min_entry_size_bytes",
-)
+    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")
