@@ -90,7 +90,8 @@ class Stage:
     def __init__(self, reporter: Reporter, title: str, steps: int, *, progress: Progress | None):
         """Begin a stage; made by `Reporter.stage`."""
         self._reporter, self._title, self._steps, self._progress = reporter, title, max(steps, 1), progress
-        self._begun, self._done, self._told = time.monotonic(), 0, 0
+        self._done, self._told = 0, 0
+        self._begun: tuple[float, int] | None = None
         self._task = progress.add_task(title, total=self._steps, note="") if progress is not None else None
 
     def advance(self, steps: int = 1, *, residual: float | None = None, note: str = "") -> None:
@@ -102,6 +103,8 @@ class Stage:
             note: Anything else, in a few words.
         """
         self._done += steps
+        if self._begun is None and self._done > 0:
+            self._begun = time.monotonic(), self._done
         parts = [note, "" if residual is None else f"residual {residual:.1e}", self._reporter.device]
         text = "  ".join(part for part in parts if part)
         if self._progress is not None and self._task is not None:
@@ -109,12 +112,15 @@ class Stage:
         elif self._done - self._told >= self._steps / LINES_PER_STAGE or self._done >= self._steps:
             self._told = self._done
             self._reporter.say(
-                f"{self._title} {self._done}/{self._steps}, {self._left()} left  {text}".rstrip()
+                f"{self._title} {self._done}/{self._steps}, time left {self._left()}  {text}".rstrip()
             )
 
     def _left(self) -> str:
-        """Return the time left, from the pace so far."""
-        pace = (time.monotonic() - self._begun) / max(self._done, 1)
+        """Return the time left, from the pace since the first steps were done: those also compiled."""
+        if self._begun is None or self._done == self._begun[1]:
+            return "unknown"
+        begun, done = self._begun
+        pace = (time.monotonic() - begun) / (self._done - done)
         return str(timedelta(seconds=round(pace * max(self._steps - self._done, 0))))
 
 

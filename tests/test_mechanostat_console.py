@@ -20,7 +20,7 @@ def test_a_log_is_plain_text_with_residual_device_and_time_left():
             stage.advance(residual=3.2e-7)
     lines = stream.getvalue().splitlines()
     assert len(lines) == LINES_PER_STAGE
-    assert "remodeling 200/200, 0:00:00 left  residual 3.2e-07  cpu" in lines[-1]
+    assert "remodeling 200/200, time left 0:00:00  residual 3.2e-07  cpu" in lines[-1]
     assert "\x1b" not in stream.getvalue()
 
 
@@ -55,6 +55,33 @@ def test_a_table_keeps_five_digits_and_shows_what_is_missing():
     Reporter(stream=stream).table("Strength", ["time", "load [N]"], [["start", 1234.56789], ["end", None]])
     assert "1234.6" in stream.getvalue()
     assert [spoken(value) for value in (None, True, 0.1, 7)] == ["–", "yes", "0.1", "7"]
+
+
+def test_text_stands_to_the_left_and_numbers_to_the_right():
+    stream = io.StringIO()
+    Reporter(stream=stream).table(
+        "t", ["what", "said", "load"], [["a", "long text", 1.0], ["b", "no", 1000.0]]
+    )
+    lines = stream.getvalue().splitlines()
+    assert "│ no        │" in lines[-1]
+    assert lines[-2].rstrip().endswith("   1")
+
+
+def test_lists_and_tables_of_numbers_are_short():
+    assert spoken([1.23456789, None]) == "1.2346, –"
+    assert spoken({"pistoia": -1617.4580931234104}) == "pistoia -1617.5"
+
+
+def test_the_time_left_is_not_told_from_the_step_that_compiles(monkeypatch: pytest.MonkeyPatch):
+    clock = iter([100.0, 101.0])
+    monkeypatch.setattr("mechanostat.console.time.monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    with Reporter(stream=stream).stage("remodeling", 10) as stage:
+        stage.advance(1)
+        stage.advance(1)
+    first, second = stream.getvalue().splitlines()
+    assert "1/10, time left unknown" in first
+    assert "2/10, time left 0:00:08" in second
 
 
 def test_machine_output_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[str]):
