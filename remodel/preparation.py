@@ -92,9 +92,8 @@ def prepare(
     dtype = working_dtype(settings.precision)
     fraction = _check_fraction(volume_fraction, mesh)
     parameters = Parameters() if parameters is None else parameters
-    therapy = TransdermalEstradiol() if therapy is None else therapy
-    person, therapy = _as_leaves(person), _as_leaves(therapy)
-    tissue, habitual_ratio = _tissue_of_the_past(person, therapy, jnp.asarray(fraction, dtype), parameters)
+    person, treatment = _as_leaves(person), _as_leaves(therapy or TransdermalEstradiol())
+    tissue, habitual_ratio = _tissue_of_the_past(person, treatment, jnp.asarray(fraction, dtype), parameters)
     cases = [load.case for load in loads]
     alive = np.ones(mesh.elements, bool) if living is None else np.asarray(living)
     measured = {"bone": alive} | dict(regions or {})
@@ -115,7 +114,7 @@ def prepare(
         living=jnp.asarray(alive),
         regions=jnp.asarray(np.stack(list(measured.values()))),
         person=person,
-        therapy=therapy,
+        therapy=treatment,
         activity=habitual_life(len(loads)) if activity is None else activity,
         parameters=parameters,
         load_names=tuple(load.name for load in loads),
