@@ -136,7 +136,8 @@ def run_study(
                 append_step(
                     series, time=float(state.day), point_fields={}, cell_fields=fields_of(model, report)
                 )
-                save_checkpoint(out / CHECKPOINTS, model, state, rows, mark=mark)
+                if int(state.day) > 0:  # day 0 is what every start makes anew, and reports first
+                    save_checkpoint(out / CHECKPOINTS, model, state, rows, mark=mark)
     clock.lap("simulate")
     result = run_result(study, subject, model, state, rows, mark, device=device, seconds=clock.seconds)
     write_bytes(out / "outcomes.csv", outcomes_csv(result))

@@ -106,7 +106,7 @@ def _dataset(file: h5py.File, name: str, like) -> np.ndarray:
         raise ValueError(f"`{name}` is not a plain dataset.")
     if dataset.shape != like.shape or dataset.dtype != like.dtype:
         raise ValueError(f"`{name}` has another shape or type than the study.")
-    return dataset[()]
+    return np.asarray(dataset[()])
 
 
 def _text(file: h5py.File) -> str:

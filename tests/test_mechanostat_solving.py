@@ -191,6 +191,7 @@ def test_a_field_of_blocks_lies_over_the_voxels_that_they_are_made_of():
     assert coarse.spacing == (2.0, 4.0, 6.0)
 
 
+@pytest.mark.slow
 def test_the_memory_forecast_grows_with_the_bone(random):
     sizes = []
     for shape in ((2, 2, 2), (4, 4, 8)):
