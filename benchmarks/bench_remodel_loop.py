@@ -1,0 +1,72 @@
+"""How many element-steps a second does remodeling take: a step with its solves, and the tissue law alone?"""
+
+import time
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fem.conjugate_gradients import Status
+from fem.standard_tests import axial, directional_shear
+from meshes.voxel import voxel_mesh
+from remodel.loop import live, step
+from remodel.person import Person
+from remodel.preparation import HabitualLoad, prepare
+
+
+def prepared(bone, name):
+    """Return the model and the state of a woman at menopause whose bone is made of voxels of 0.2 mm."""
+    solid = bone(name)
+    mesh = voxel_mesh(solid, (0.2, 0.2, 0.2))
+    fraction = np.linspace(0.1, 0.9, mesh.elements)
+    squeeze = axial(mesh)
+    loads = [
+        HabitualLoad("compression", squeeze, -50.0),
+        HabitualLoad("shear", directional_shear(mesh), 5.0),
+    ]
+    person = Person("female", 51.0)
+    return prepare(mesh, fraction, 18_000.0 * fraction**2.58, loads=loads, tests=[squeeze], person=person)
+
+
+@pytest.mark.benchmark(group="loop")
+@pytest.mark.parametrize("name", ["trabeculae64", "vor64"])
+def bench_step(timed, bone, benchmark, name):
+    start = time.perf_counter()
+    model, state = prepared(bone, name)
+    setup = time.perf_counter() - start
+    state, _ = step(model, state)
+    elements = model.modulus.shape[0]
+    _, ends = timed(
+        step,
+        model,
+        state,
+        work=lambda _: elements,
+        unit="element_steps",
+        bone=name,
+        elements=elements,
+        load_cases=len(model.load_names),
+        step_days=model.settings.step_days,
+        setup_seconds=setup,
+    )
+    assert np.all(np.asarray(ends.status) == Status.CONVERGED)
+    benchmark.extra_info.update(iterations=int(np.max(ends.iterations)))
+
+
+@pytest.mark.benchmark(group="loop")
+@pytest.mark.parametrize("name", ["trabeculae64"])
+def bench_tissue(timed, bone, name):
+    model, state = prepared(bone, name)
+    elements = model.modulus.shape[0]
+    log_ratio = jnp.log(model.baseline_stimulus / model.reference)
+    tissue, _, _ = timed(
+        live,
+        model,
+        state.tissue,
+        log_ratio,
+        jnp.asarray(1.0),
+        work=lambda _: elements,
+        unit="element_steps",
+        bone=name,
+        elements=elements,
+    )
+    assert np.all(np.isfinite(np.asarray(tissue.volume_fraction)))
