@@ -264,12 +264,15 @@ def demo(
     quiet: Quiet = False,
 ) -> int:
     """Run the main job on a human vertebra: menopause with and without estradiol."""
-    from mechanostat.demonstration import run_demo
+    from mechanostat.demonstration import demo_studies, run_demo
     from mechanostat.devices import choose_device, keep_compiled_programs
 
     chosen = choose_device(device)
     keep_compiled_programs()
-    run_demo(out, resume=resume, device=chosen, reporter=Reporter(device=chosen.name, quiet=quiet))
+    reporter = Reporter(device=chosen.name, quiet=quiet)
+    if chosen.note:
+        reporter.warn(chosen.note)
+    run_demo(out, demo_studies(), resume=resume, device=chosen, reporter=reporter)
     return DONE
 
 

@@ -1,11 +1,14 @@
 """The main job on the bone that ships: what `mechanostat demo` does."""
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from fem.equilibrium import SolveError
 from mechanostat.console import Reporter
 from mechanostat.devices import Device
+from mechanostat.files import FINGERPRINT_FILE, claim_folder, fingerprint
 from mechanostat.running import run_study
 from mechanostat.study import Study
 from mechanostat.study_file import parse_study
@@ -52,23 +55,35 @@ def demo_studies() -> dict[str, Study]:
     return {"untreated": untreated, "estradiol 50 µg/day": treated}
 
 
-def run_demo(out: Path, *, resume: bool, device: Device, reporter: Reporter) -> None:
+def run_demo(
+    out: Path, studies: Mapping[str, Study], *, resume: bool, device: Device, reporter: Reporter
+) -> None:
     """Run the demo and write its results, pictures and report.
 
     Args:
         out: Where results go, each study in a folder of its own.
+        studies: The studies of `demo_studies`, or shorter ones of the same bone.
         resume: Whether to go on with an interrupted demo.
         device: What computes.
         reporter: Who is told.
+
+    Raises:
+        SolveError: Where a solve did not converge; no report is written then.
     """
+    mark = fingerprint({name: study.model_dump(mode="json") for name, study in studies.items()})
+    claim_folder(out, mark=mark, resume=(out / FINGERPRINT_FILE).exists())
     arms = {}
     with resources.as_file(resources.files("mechanostat") / "data") as folder:
-        for name, study in demo_studies().items():
+        for name, study in studies.items():
             reporter.say(f"study `{name}`")
             place = out / name.split()[0]
             arms[name] = run_study(
                 study, folder, place, resume=resume and place.exists(), device=device, reporter=reporter
             )
+            if arms[name].result.status != "converged":
+                raise SolveError(
+                    f"A solve of `{name}` ended as {arms[name].result.status}; the demo stopped there."
+                )
     reporter.say("drawing the pictures and writing the report")
     write_study_report(out, arms)
     rows = []
@@ -76,5 +91,7 @@ def run_demo(out: Path, *, resume: bool, device: Device, reporter: Reporter) -> 
         outcomes = course.result.outcomes
         test = outcomes.failure_load[course.study.strength.case]
         rows.append((name, percent(change(outcomes.bone_volume)), percent(change(test))))
-    reporter.table("After ten years (not validated in 3-D)", ("study", "bone volume", "failure load"), rows)
+    years = next(iter(studies.values())).time.years
+    title = f"After {years:g} years (not validated in 3-D)"
+    reporter.table(title, ("study", "bone volume", "failure load"), rows)
     reporter.say(f"open {out / 'report.html'}")
