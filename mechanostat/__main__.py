@@ -250,7 +250,7 @@ def run(
         reporter.fail(f"a solve ended as {course.result.status}; the study stopped there.")
         return NOT_CONVERGED
     reporter.say("drawing the pictures and writing the report")
-    write_study_report(out, {content.title: course})
+    write_study_report(out, {"": course})
     reporter.say(f"written to {out}")
     return DONE
 

@@ -29,7 +29,7 @@ from meshes.voxel import on_grid
 from remodel.person import DAYS_PER_YEAR
 
 Arms = Mapping[str, Course]
-"""Studies of one bone by the name of what differs."""
+"""Studies of one bone by the name of what differs; one alone needs none and may be called ""."""
 
 
 def write_study_report(out: Path, arms: Arms) -> None:
@@ -64,19 +64,24 @@ def draw_pictures(arms: Arms) -> dict[str, Picture]:
             _grid(course, fields["volume_fraction"], 0.0) for fields in (course.first, course.last)
         )
         names = ("at the scan", years)
-        drawn[f"surface-{_slug(name)}"] = Picture(
-            f"{name}: the bone at the scan, {years}, and where it was lost (red) and gained (blue).",
-            png(surface_figure(before, after, mesh.spacing, title=name, names=names)),
+        title = _capital(name or study.title)
+        drawn[_joined("surface", _slug(name))] = Picture(
+            _capital(
+                f"{_arm(name)}the bone at the scan, {years}, and where it was lost (red) and gained (blue)."
+            ),
+            png(surface_figure(before, after, mesh.spacing, title=title, names=names)),
         )
         layers = density_layers(_hollow(before), _hollow(after), names=names)
         strains = [
             _grid(course, fields["effective_strain"], np.nan) for fields in (course.first, course.last)
         ]
         layers += strain_layers(strains[0], strains[1], names=names)
-        drawn[f"slices-{_slug(name)}"] = Picture(
-            f"{name}: slices through the middle. The strain is that of the strength test, {_imposed(test)}, the same "
-            "at both times.",
-            png(slices_figure(layers, mesh.spacing, title=name, banner=BANNER)),
+        drawn[_joined("slices", _slug(name))] = Picture(
+            _capital(
+                f"{_arm(name)}slices through the middle. The strain is that of the strength test, {_imposed(test)}, "
+                "the same at both times."
+            ),
+            png(slices_figure(layers, mesh.spacing, title=title, banner=BANNER)),
         )
     drawn["load-case"] = Picture(
         f"The strength test: {test.name} along {study.strength.axis}, {_imposed(test)}. Blue nodes are held, orange "
@@ -90,7 +95,7 @@ def draw_pictures(arms: Arms) -> dict[str, Picture]:
 def draw_curves(arms: Arms) -> dict[str, Picture]:
     """Return the curves over time of all arms in one picture."""
     first = next(iter(arms.values()))
-    results = {name: course.result.outcomes for name, course in arms.items()}
+    results = {name or "this study": course.result.outcomes for name, course in arms.items()}
     test = first.study.strength.case
     regions = list(first.result.outcomes.bone_mineral_density)
     panels = [
@@ -149,8 +154,11 @@ def report_of(arms: Arms, pictures: Sequence[Picture], curves: Sequence[Picture]
             ("precision", result.precision),
             ("preconditioner", result.preconditioner),
             ("scan, SHA-256", result.input.sha256),
-            *((f"study, SHA-256, {name}", course.result.study_sha256) for name, course in arms.items()),
-            *((f"{name} (version)", version) for name, version in result.versions.items()),
+            *(
+                (_joined("study, SHA-256", name, sign=", "), course.result.study_sha256)
+                for name, course in arms.items()
+            ),
+            *result.versions.items(),
         ],
         predicts=True,
     )
@@ -163,8 +171,8 @@ def change(values: Sequence[float | None]) -> float:
 
 
 def percent(fraction: float) -> str:
-    """Return a change as people read it: sign, one decimal, percent."""
-    return f"{100.0 * fraction:+.1f} %".replace("-", "−")
+    """Return a change as people read it: sign, one decimal, percent, on one line."""
+    return f"{100.0 * fraction:+.1f}\N{NO-BREAK SPACE}%".replace("-", "−")
 
 
 def aligned(column: Sequence[float | None]) -> list[str]:
@@ -179,11 +187,11 @@ def _summary(arms: Arms) -> str:
     person = first.study.person
     who = f"a {'woman' if person.sex == 'female' else 'man'} of {person.age:g}"
     told = "; ".join(
-        f"{name}: bone volume {percent(change(course.result.outcomes.bone_volume))}, failure load "
+        f"{_arm(name)}bone volume {percent(change(course.result.outcomes.bone_volume))}, failure load "
         f"{percent(change(course.result.outcomes.failure_load[course.study.strength.case]))}"
         for name, course in arms.items()
     )
-    return f"The bone of {who} years over {_years(first.study)}. {told[:1].upper()}{told[1:]}."
+    return f"The bone of {who} years over {_years(first.study)}. {_capital(told)}."
 
 
 def _headlines(arms: Arms) -> list[Headline]:
@@ -193,12 +201,13 @@ def _headlines(arms: Arms) -> list[Headline]:
         strength = outcomes.failure_load[case]
         cards.append(
             Headline(
-                f"Bone volume, {name}",
+                _joined("Bone volume", name, sign=", "),
                 percent(change(outcomes.bone_volume)),
                 _from_to(outcomes.bone_volume, "mm³"),
             )
         )
-        cards.append(Headline(f"Failure load, {name}", percent(change(strength)), _from_to(strength, "N")))
+        label = _joined("Failure load", name, sign=", ")
+        cards.append(Headline(label, percent(change(strength)), _from_to(strength, "N")))
     return cards
 
 
@@ -215,7 +224,9 @@ def _outcome_table(name: str, course: Course) -> DataTable:
     ]  # fmt: skip
     years = [f"{day / DAYS_PER_YEAR:.2f}" for day in course.result.times_days]
     rows = list(zip(years, *map(aligned, columns), strict=True))
-    return DataTable(name, headings, rows, "Digits for reading; `outcomes.csv` has all of them.")
+    return DataTable(
+        _capital(name or "this study"), headings, rows, "Digits for reading; outcomes.csv has all of them."
+    )
 
 
 def _solve_table(arms: Arms) -> DataTable:
@@ -226,14 +237,28 @@ def _solve_table(arms: Arms) -> DataTable:
             statuses = sorted({solve.status for solve in ends})
             most = max(solve.iterations for solve in ends)
             worst = max(solve.residual for solve in ends)
-            rows.append((f"{name}, {case}", ", ".join(statuses), len(ends), most, f"{worst:.1e}"))
+            rows.append(
+                (_joined(name, case, sign=", "), ", ".join(statuses), len(ends), most, f"{worst:.1e}")
+            )
     note = "Residual: |f - K u| / |f|, computed anew at the end of each solve; the largest between two reports counts."
     return DataTable(
         "How the solves ended",
-        ("study, load case", "ended", "reports", "most iterations", "residual"),
+        ("load case", "ended", "reports", "most iterations", "residual"),
         rows,
         note,
     )
+
+
+def _arm(name: str) -> str:
+    return f"{name}: " if name else ""
+
+
+def _joined(*parts: str, sign: str = "-") -> str:
+    return sign.join(part for part in parts if part)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _from_to(values: Sequence[float | None], unit: str) -> str:

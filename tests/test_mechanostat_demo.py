@@ -54,6 +54,7 @@ def outcomes(out: Path, arm: str) -> dict:
     return json.loads((out / arm / "result.json").read_text())["outcomes"]
 
 
+@pytest.mark.shared
 def test_the_bone_that_ships_is_the_specimen_of_its_source(shared):
     """The file is that of BoneBox, byte for byte, and says nothing of its spacing."""
     source = shared / "data/D4_bonebox_L1_rois/isodata_05880_roi_43.nrrd"
@@ -77,6 +78,7 @@ def test_the_arms_of_the_demo_differ_in_treatment_alone():
     assert treated.model_copy(update={"protocol": ()}) == untreated
 
 
+@pytest.mark.slow
 def test_estradiol_prevents_part_of_the_loss_after_menopause(out):
     untreated, treated = (outcomes(out, arm) for arm in ("untreated", "estradiol"))
     for name in ("bone_volume", "failure_load"):
@@ -86,12 +88,14 @@ def test_estradiol_prevents_part_of_the_loss_after_menopause(out):
     assert untreated["levels"]["estradiol_pg_per_ml"][-1] < treated["levels"]["estradiol_pg_per_ml"][-1]
 
 
+@pytest.mark.slow
 def test_before_the_treatment_starts_the_arms_are_the_same(out):
     untreated, treated = (outcomes(out, arm) for arm in ("untreated", "estradiol"))
     assert untreated["bone_volume"][:3] == treated["bone_volume"][:3]  # days 0, 180 and 360
     assert untreated["bone_volume"][4] != treated["bone_volume"][4]
 
 
+@pytest.mark.slow
 def test_the_report_credits_the_bone_and_says_what_is_not_validated(out):
     page = (out / "report.html").read_text(encoding="utf-8")
     text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
@@ -103,6 +107,7 @@ def test_the_report_credits_the_bone_and_says_what_is_not_validated(out):
     assert not re.search(r"(?<![\w.])\d+\.\d{6,}", text)
 
 
+@pytest.mark.slow
 def test_the_console_ends_with_the_answer_and_where_to_look(out):
     told = (out.parent / "console.txt").read_text(encoding="utf-8")
     assert "After 2 years (not validated in 3-D)" in told
@@ -117,6 +122,7 @@ def test_the_demo_takes_no_folder_with_other_files(tmp_path):
     assert (tmp_path / "report.html").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_browser_shows_the_demos_report(out, tmp_path):
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
