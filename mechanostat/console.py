@@ -131,7 +131,7 @@ def spoken(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.5g}"
+        return f"{value:.0f}" if 1e5 <= abs(value) < 1e9 else f"{value:.5g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {spoken(entry)}" for name, entry in value.items())
     if isinstance(value, list | tuple):

@@ -69,6 +69,7 @@ def test_text_stands_to_the_left_and_numbers_to_the_right():
 
 def test_lists_and_tables_of_numbers_are_short():
     assert spoken([1.23456789, None]) == "1.2346, –"
+    assert spoken(116484.3) == "116484"
     assert spoken({"pistoia": -1617.4580931234104}) == "pistoia -1617.5"
 
 
