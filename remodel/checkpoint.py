@@ -57,7 +57,8 @@ def save_checkpoint(
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    for old in sorted(folder.glob("day-*.h5"))[:-KEPT]:
+    # Later days are damaged or another run's; they neither count nor go.
+    for old in sorted(other for other in folder.glob("day-*.h5") if other <= path)[:-KEPT]:
         old.unlink()
     return path
 
@@ -88,10 +89,10 @@ def _read(path: Path, model: Model, state: State, mark: str) -> Checkpoint | Non
     wanted = _leaves(model, state)
     try:
         with h5py.File(path, "r") as file:
-            arrays = [_dataset(file, f"leaf_{index:04d}", like) for index, like in enumerate(wanted)]
+            arrays = [_array(file, f"leaf_{index:04d}", like) for index, like in enumerate(wanted)]
             text = _text(file)
             digest = file.attrs["digest"]
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, RuntimeError):  # h5py raises any of them on damage
         return None
     if digest != _digest(arrays, text, mark):
         return None
@@ -100,20 +101,25 @@ def _read(path: Path, model: Model, state: State, mark: str) -> Checkpoint | Non
     return Checkpoint(_with_solved(model, solved), restored, json.loads(text))
 
 
-def _dataset(file: h5py.File, name: str, like) -> np.ndarray:
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise ValueError(f"`{name}` is not a plain dataset.")
+def _array(file: h5py.File, name: str, like) -> np.ndarray:
+    dataset = _dataset(file, name)
     if dataset.shape != like.shape or dataset.dtype != like.dtype:
         raise ValueError(f"`{name}` has another shape or type than the study.")
     return np.asarray(dataset[()])
 
 
 def _text(file: h5py.File) -> str:
-    dataset = file["outcomes"]
-    if not isinstance(dataset, h5py.Dataset):
-        raise ValueError("`outcomes` is not a dataset.")
-    return str(dataset.asstr()[()])
+    return str(_dataset(file, "outcomes").asstr()[()])
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """Return a dataset that lies in the file itself."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"`{name}` is missing or a link to somewhere else.")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
+        raise ValueError(f"`{name}` is not a plain dataset.")
+    return dataset
 
 
 def _stored(model: Model, state: State):

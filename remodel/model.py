@@ -22,7 +22,8 @@ class Settings(NamedTuple):
     """How the loop computes; fixed for a run, part of the compiled program."""
 
     step_days: int = 60
-    """Time between two solves [day]: 30 to 360 days give the same forty years to three digits."""
+    """Time between two solves [day]. Bone volume in the years after menopause, where it matters most, is off
+    by 0.07 % with 60 days, 0.4 % with 180 and 0.9 % with 360, and after forty years by a quarter of that."""
     inner_step_days: float = 2.0
     """Step of the tissue law [day], a divisor of the other: 2 days are good to 0.05 per mille in 45 years."""
     kernel_length: float | None = None

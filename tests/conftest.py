@@ -1,15 +1,18 @@
 """What all tests share: double precision, strict promotion, small meshes, the reference data."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 if TYPE_CHECKING:
     from meshes.voxel import VoxelMesh
+    from remodel.model import Model, State
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -52,3 +55,40 @@ def sponge() -> "VoxelMesh":
 def random() -> np.random.Generator:
     """Random numbers, the same in every test."""
     return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="session")
+def block() -> Callable[..., tuple["Model", "State"]]:
+    """A function that prepares a small block of uneven density under three loads, of a woman of 20.
+
+    At that age nothing changes. Arguments go to `prepare` in place of its own. All calls share one compiled
+    loop, as long as settings, sex and the number of loads, tests and windows stay: numbers are leaves.
+    """
+    from fem.standard_tests import axial
+    from meshes.voxel import element_centroids, voxel_mesh
+    from remodel.activity import habitual_life, with_bed_rest
+    from remodel.model import Settings
+    from remodel.parameters import Parameters
+    from remodel.person import Person
+    from remodel.preparation import HabitualLoad, prepare
+
+    mesh = voxel_mesh(np.ones((4, 4, 4), bool), (0.1, 0.1, 0.1))
+    x, y, z = element_centroids(mesh).T / 0.4
+    wave = np.cos(2.0 * np.pi * x) * np.cos(np.pi * (y - 0.5)) * np.cos(2.0 * np.pi * z)
+    # Between 0.08 and 0.44, trabecular bone, and its own mirror image along each axis.
+    fraction = 0.26 + 0.18 * wave / np.abs(wave).max()
+
+    def make(**given: Any) -> tuple["Model", "State"]:
+        fraction_given = given.pop("volume_fraction", fraction)
+        usual = {
+            "modulus": 12_000.0 * fraction_given**2.58,
+            "loads": [HabitualLoad("axial " + "xyz"[i], axial(mesh, axis=i), 1.0 + i) for i in range(3)],
+            "tests": [axial(mesh)],
+            "person": Person("female", 20.0, 65.0),
+            "activity": with_bed_rest(habitual_life(3), start_day=0.0, stop_day=1.0, scale=1.0),
+            "parameters": jax.tree.map(lambda number: jnp.asarray(number, float), Parameters()),
+            "settings": Settings(step_days=180, precision="double"),
+        }
+        return prepare(given.pop("mesh", mesh), fraction_given, **(usual | given))
+
+    return make
