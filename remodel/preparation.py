@@ -94,7 +94,7 @@ def prepare(
     parameters = Parameters() if parameters is None else parameters
     person, treatment = _as_leaves(person), _as_leaves(therapy or TransdermalEstradiol())
     tissue, habitual_ratio = _tissue_of_the_past(person, treatment, jnp.asarray(fraction, dtype), parameters)
-    cases = [load.case for load in loads]
+    cases = [_checked_load(load).case for load in loads]
     alive = np.ones(mesh.elements, bool) if living is None else np.asarray(living)
     measured = {"bone": alive} | dict(regions or {})
     ones = jnp.ones(mesh.elements, dtype)
@@ -180,6 +180,16 @@ def _first_turnover(model: Model) -> tuple[Float[Array, " elements"], Float[Arra
 def _as_leaves(record):
     """Return a record with its numbers as arrays, so that another person does not compile anew."""
     return jax.tree.map(lambda number: jnp.asarray(number, dtype=float), record)
+
+
+def _checked_load(load: HabitualLoad) -> HabitualLoad:
+    """Return a habitual load whose force, if it has one, can be reached by scaling an imposed motion."""
+    if load.force != 0.0 and load.case.motion == 0.0:
+        raise ValueError(
+            f"`HabitualLoad` `{load.name}` has the force {load.force}, but its case imposes no motion that "
+            "could be scaled to it; push with that force in the case itself and leave `force` out."
+        )
+    return load
 
 
 def _check_fraction(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from fem.equilibrium import SolveError
+from fem.loads import Hold, Push, load_case
 from fem.standard_tests import axial
-from meshes.voxel import voxel_mesh
+from meshes.voxel import end_plane, voxel_mesh
 from remodel.history import initial_tissue, live_through
 from remodel.hormones import TransdermalEstradiol
 from remodel.kernel import OSTEOCYTE_LENGTH
@@ -158,3 +159,12 @@ def test_double_precision_must_be_switched_on(block):
 def test_a_baseline_that_does_not_converge_is_an_error_with_advice(block):
     with pytest.raises(SolveError, match=r"`habitual` ended as `max_iterations` after 1 .*Allow more"):
         block(settings=Settings(step_days=180, precision="double", max_iterations=1))
+
+
+def test_a_force_on_a_case_without_an_imposed_motion_is_refused(block):
+    mesh = voxel_mesh(np.ones((6, 6, 6), bool), (0.1, 0.1, 0.1))
+    top, bottom = (end_plane(mesh, axis=2, top=end) for end in (True, False))
+    held = [Hold(bottom, axis) for axis in range(3)]
+    pushed = load_case(mesh, holds=held, pushes=[Push(top, (0.0, 0.0, -1.0))], loaded=top)
+    with pytest.raises(ValueError, match="imposes no motion"):
+        block(loads=[HabitualLoad("push", pushed, -2.0)])
