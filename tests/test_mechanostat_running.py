@@ -217,10 +217,12 @@ def test_a_folder_of_another_study_is_not_resumed(folder, out):
 
 def started(study: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     """Start a study in a process of its own and return it once it has kept a state."""
+    # Started from the background of a shell, this process may ignore Ctrl-C, and its children would inherit that.
+    heed = "signal.signal(signal.SIGINT, signal.default_int_handler)"
     line = [
         sys.executable,
-        "-m",
-        "mechanostat",
+        "-c",
+        f"import runpy, signal; {heed}; runpy.run_module('mechanostat', run_name='__main__', alter_sys=True)",
         "run",
         str(study),
         "--out",
