@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from fem.conjugate_gradients import Status, conjugate_gradients
 from fem.fields import StrainOperator, effective_strain, resultant, strain, strain_operator
 from fem.loads import Boundary, LoadCase
-from fem.multigrid import Hierarchy, hierarchy, multigrid
+from fem.multigrid import Hierarchy, hierarchy, multigrid, stiffnesses
 from fem.stiffness import VoxelStiffness, in_precision, masked
 from meshes.voxel import VoxelMesh, node_coordinates
 
@@ -138,9 +138,10 @@ def balance(
         max_iterations: Limit of iterations.
     """
     dtype = modulus.dtype
-    stiffness = VoxelStiffness(structure.hierarchy.levels[0], modulus, supports.springs)
+    stiffness = VoxelStiffness(structure.hierarchy.finest, modulus, supports.springs)
     coarse_dtype = jnp.float64 if precision == "double" else jnp.float32
-    precondition = multigrid(structure.hierarchy, in_precision(stiffness, coarse_dtype), supports.free)
+    levels = stiffnesses(structure.hierarchy, in_precision(stiffness, coarse_dtype))
+    precondition = multigrid(structure.hierarchy, levels, supports.free)
     prescribed = stiffness.apply(supports.displacement)
     solution = conjugate_gradients(
         lambda displacement: masked(stiffness.apply(displacement), supports.free),
@@ -157,7 +158,7 @@ def balance(
         displacement=displacement,
         forces=stiffness.apply(displacement),
         effective_strain=effective_strain(
-            structure.strain, strain(structure.strain, structure.hierarchy.levels[0], displacement)
+            structure.strain, strain(structure.strain, structure.hierarchy.finest, displacement)
         ),
         status=jnp.where(known, jnp.int32(Status.CONVERGED), solution.status),
         iterations=solution.iterations,

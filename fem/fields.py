@@ -43,7 +43,7 @@ def strain(
         local = displacement[nodes].reshape(-1, 24)
         return jnp.matmul(local, matrix.T, precision=lax.Precision.HIGHEST)
 
-    return lax.map(of_chunk, topology.connectivity).reshape(-1, 6)[: topology.elements]
+    return lax.map(of_chunk, topology.layout.connectivity).reshape(-1, 6)[: topology.layout.elements]
 
 
 def stress(
@@ -94,8 +94,9 @@ def element_average_energy_density(
         local = displacement[nodes].reshape(-1, 24)
         return jnp.einsum("ei,ij,ej->e", local, matrix, local, precision=lax.Precision.HIGHEST)
 
-    energy = lax.map(of_chunk, stiffness.topology.connectivity).reshape(-1)
-    return 0.5 * stiffness.modulus * energy[: stiffness.topology.elements] / volume
+    layout = stiffness.topology.layout
+    energy = lax.map(of_chunk, layout.connectivity).reshape(-1)
+    return 0.5 * stiffness.modulus * energy[: layout.elements] / volume
 
 
 def resultant(

@@ -1,19 +1,16 @@
-"""The stiffness of a mesh as an operator: what a solver may ask of it, and its matrix-free voxel form."""
+"""The stiffness of a mesh as an operator: what a solver may ask of it, and its voxel forms."""
 
 from typing import Protocol
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from fem.hexahedron import eigenvalue_bound, stiffness_matrix
+from fem.layout import Layout, assembled, layout
 from meshes.voxel import VoxelMesh
-
-CHUNK = 16384
-"""Elements that go through the cache together. Measured best of 4096, 16384 and 65536 on two x86 cores."""
 
 
 class Stiffness(Protocol):
@@ -33,34 +30,30 @@ class Stiffness(Protocol):
 
 
 class VoxelTopology(eqx.Module):
-    """Which element touches which node, on the device; made once per mesh."""
+    """Elements that are all boxes of one size, on the device."""
 
-    connectivity: Int[Array, "chunks chunk 8"]
-    """Nodes of the elements, padded with elements on node 0 whose modulus is zero."""
-    corners: Int[Array, "nodes 8"]
-    """For each node the flat `8 element + corner` of the up to eight corners that stand on it;
-    where there are fewer, the corner of an element past the last, whose modulus is zero."""
+    layout: Layout
     element_matrix: Float[Array, "24 24"]
     """Stiffness of one voxel at modulus 1 [mm]."""
     bound: Float[Array, ""]
     """Bound on the eigenvalues of the diagonally scaled operator [-]."""
-    elements: int = eqx.field(static=True)
-    """Elements without the padding."""
 
 
-def voxel_topology(mesh: VoxelMesh, *, poisson_ratio: float) -> VoxelTopology:
-    """Return what the operator needs of a mesh, with its arrays on the device."""
-    chunk = min(CHUNK, mesh.elements)
-    chunks = -(-mesh.elements // chunk)
-    padded = np.zeros((chunks * chunk, 8), dtype=np.int32)
-    padded[: mesh.elements] = mesh.connectivity
-    element_matrix = stiffness_matrix(mesh.spacing, poisson_ratio)
+def voxel_topology(mesh: VoxelMesh, *, poisson_ratio: float, gathering: bool | None = None) -> VoxelTopology:
+    """Return what the operator needs of a mesh; `gathering` as in `layout`."""
+    placed = layout(mesh.connectivity, mesh.nodes, gathering=gathering)
+    return box_topology(placed, mesh.spacing, poisson_ratio=poisson_ratio)
+
+
+def box_topology(
+    layout: Layout, spacing: tuple[float, float, float], *, poisson_ratio: float
+) -> VoxelTopology:
+    """Return what the operator needs of elements with the given edges [mm]."""
+    element_matrix = stiffness_matrix(spacing, poisson_ratio)
     return VoxelTopology(
-        connectivity=jnp.asarray(padded.reshape(chunks, chunk, 8)),
-        corners=jnp.asarray(_corners_of_nodes(mesh)),
+        layout=layout,
         element_matrix=jnp.asarray(element_matrix),
         bound=jnp.asarray(eigenvalue_bound(element_matrix)),
-        elements=mesh.elements,
     )
 
 
@@ -78,21 +71,26 @@ class VoxelStiffness(eqx.Module):
     """Stiffness to ground of each degree of freedom [N/mm]."""
 
     def apply(self, displacement: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
-        """Return the internal forces of a displacement [N].
+        """Return the internal forces of a displacement [N]."""
+        matrix = self.topology.element_matrix.astype(displacement.dtype)
 
-        On a CPU the elements go through the cache in chunks and add to the nodes in turn. Elsewhere
-        each node gathers its forces, because adding from many threads is not deterministic there.
-        """
-        forces = lax.platform_dependent(self, displacement, cpu=apply_by_elements, default=apply_by_nodes)
-        return forces if self.springs is None else forces + self.springs * displacement
+        def share(nodes, modulus):
+            local = jnp.matmul(displacement[nodes].reshape(-1, 24), matrix, precision=lax.Precision.HIGHEST)
+            return (local * modulus[:, None]).reshape(-1, 8, 3)
+
+        layout = self.topology.layout
+        forces = assembled(layout, share, layout.in_chunks(self.modulus.astype(displacement.dtype)))
+        return _on_ground(forces, self.springs, displacement)
 
     def diagonal(self) -> Float[Array, "nodes 3"]:
         """Return the diagonal [N/mm]."""
-        matrix = self.topology.element_matrix.astype(self.modulus.dtype)
-        per_corner = jnp.diagonal(matrix).reshape(8, 3)
-        corners = self.topology.corners
-        modulus = self.modulus.at[corners // 8].get(mode="fill", fill_value=0)
-        diagonal = jnp.einsum("nk,nki->ni", modulus, per_corner[corners % 8])
+        per_corner = jnp.diagonal(self.topology.element_matrix).reshape(8, 3).astype(self.modulus.dtype)
+        layout = self.topology.layout
+        diagonal = assembled(
+            layout,
+            lambda _, modulus: modulus[:, None, None] * per_corner[None],
+            layout.in_chunks(self.modulus),
+        )
         return diagonal if self.springs is None else diagonal + self.springs
 
     def eigenvalue_bound(self) -> Float[Array, ""]:
@@ -100,31 +98,43 @@ class VoxelStiffness(eqx.Module):
         return self.topology.bound.astype(self.modulus.dtype)
 
 
-def apply_by_elements(
-    stiffness: VoxelStiffness, displacement: Float[Array, "nodes 3"]
-) -> Float[Array, "nodes 3"]:
-    """Return the forces of the elements on the nodes [N], chunk by chunk through the cache."""
-    matrix = stiffness.topology.element_matrix.astype(displacement.dtype)
+class MatrixStiffness(eqx.Module):
+    """The stiffness of elements that each have a matrix of their own, and springs to ground."""
 
-    def add_chunk(forces, chunk):
-        nodes, modulus = chunk
-        local = displacement[nodes].reshape(-1, 24) @ matrix
-        return forces.at[nodes].add((local * modulus[:, None]).reshape(-1, 8, 3)), None
+    layout: Layout
+    matrices: Float[Array, "chunks chunk 24 24"]
+    """Stiffness of each element [N/mm], zero on the padding."""
+    bound: Float[Array, ""]
+    """Bound on the eigenvalues of the diagonally scaled operator [-]."""
+    springs: Float[Array, "nodes 3"] | None = None
+    """Stiffness to ground of each degree of freedom [N/mm]."""
 
-    chunks = (stiffness.topology.connectivity, _modulus_in_chunks(stiffness, displacement.dtype))
-    return lax.scan(add_chunk, jnp.zeros_like(displacement), chunks)[0]
+    def apply(self, displacement: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
+        """Return the internal forces of a displacement [N]."""
+
+        def share(nodes, matrices):
+            local = displacement[nodes].reshape(-1, 24)
+            forces = jnp.einsum("eij,ej->ei", matrices, local, precision=lax.Precision.HIGHEST)
+            return forces.reshape(-1, 8, 3)
+
+        return _on_ground(assembled(self.layout, share, self.matrices), self.springs, displacement)
+
+    def diagonal(self) -> Float[Array, "nodes 3"]:
+        """Return the diagonal [N/mm]."""
+        diagonal = assembled(
+            self.layout,
+            lambda _, matrices: jnp.diagonal(matrices, axis1=1, axis2=2).reshape(-1, 8, 3),
+            self.matrices,
+        )
+        return diagonal if self.springs is None else diagonal + self.springs
+
+    def eigenvalue_bound(self) -> Float[Array, ""]:
+        """Return a safe upper bound on the eigenvalues of the diagonally scaled operator [-]."""
+        return self.bound.astype(self.matrices.dtype)
 
 
-def apply_by_nodes(
-    stiffness: VoxelStiffness, displacement: Float[Array, "nodes 3"]
-) -> Float[Array, "nodes 3"]:
-    """Return the forces of the elements on the nodes [N], each node gathering its own."""
-    matrix = stiffness.topology.element_matrix.astype(displacement.dtype)
-    nodes = stiffness.topology.connectivity.reshape(-1, 8)
-    modulus = _modulus_in_chunks(stiffness, displacement.dtype).reshape(-1, 1)
-    local = jnp.matmul(displacement[nodes].reshape(-1, 24), matrix, precision=lax.Precision.HIGHEST)
-    corner_forces = (local * modulus).reshape(-1, 3)
-    return jnp.sum(corner_forces.at[stiffness.topology.corners].get(mode="fill", fill_value=0), axis=1)
+def _on_ground(forces, springs, displacement) -> Float[Array, "nodes 3"]:
+    return forces if springs is None else forces + springs * displacement
 
 
 def masked(values: Float[Array, "nodes 3"], free: Bool[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
@@ -137,21 +147,3 @@ def in_precision(stiffness: VoxelStiffness, dtype) -> VoxelStiffness:
     return jax.tree.map(
         lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, stiffness
     )
-
-
-def _modulus_in_chunks(stiffness: VoxelStiffness, dtype) -> Float[Array, "chunks chunk"]:
-    chunks, chunk, _ = stiffness.topology.connectivity.shape
-    padding = chunks * chunk - stiffness.topology.elements
-    return jnp.pad(stiffness.modulus.astype(dtype), (0, padding)).reshape(chunks, chunk)
-
-
-def _corners_of_nodes(mesh: VoxelMesh) -> Int[np.ndarray, "nodes 8"]:
-    """Return the flat `8 element + corner` that stand on each node.
-
-    A node is corner k of at most one element, so the column of the table is the corner itself.
-    """
-    corners = np.full((mesh.nodes, 8), np.iinfo(np.int32).max, dtype=np.int32)
-    elements = np.arange(mesh.elements, dtype=np.int32)
-    for corner in range(8):
-        corners[mesh.connectivity[:, corner], corner] = 8 * elements + corner
-    return corners

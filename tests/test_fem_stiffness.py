@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 
 from fem.hexahedron import stiffness_matrix
-from fem.stiffness import (
-    CHUNK,
-    VoxelStiffness,
-    apply_by_elements,
-    apply_by_nodes,
-    in_precision,
-    voxel_topology,
-)
+from fem.layout import CHUNK, layout
+from fem.stiffness import MatrixStiffness, VoxelStiffness, in_precision, voxel_topology
 from meshes.voxel import VoxelMesh, node_coordinates, voxel_mesh
 
 ROUNDING = 1e-13
@@ -59,8 +53,31 @@ def test_the_diagonal_is_that_of_the_assembled_matrix(sponge, modulus, stiffness
     assert_close(stiffness.diagonal(), np.diagonal(assembled(sponge, modulus)).reshape(-1, 3))
 
 
-def test_adding_by_elements_and_gathering_by_nodes_agree(stiffness, displacement):
-    assert_close(apply_by_nodes(stiffness, displacement), apply_by_elements(stiffness, displacement))
+def test_adding_by_elements_and_gathering_by_nodes_agree(sponge, modulus, displacement):
+    """The two ways in which elements add up at nodes, on a CPU and elsewhere."""
+    adding, gathering = (
+        VoxelStiffness(voxel_topology(sponge, poisson_ratio=0.3, gathering=way), jnp.asarray(modulus))
+        for way in (False, True)
+    )
+    assert adding.topology.layout.touching is None
+    assert gathering.topology.layout.touching is not None
+    assert_close(gathering.apply(displacement), adding.apply(displacement))
+    assert_close(gathering.diagonal(), adding.diagonal())
+
+
+@pytest.mark.parametrize("gathering", [False, True])
+def test_elements_with_their_own_matrices_make_the_same_operator(
+    sponge, modulus, stiffness, displacement, gathering
+):
+    placed = layout(sponge.connectivity, sponge.nodes, gathering=gathering)
+    matrices = jnp.asarray(modulus[:, None, None] * stiffness_matrix(sponge.spacing, 0.3))
+    same = MatrixStiffness(placed, placed.in_chunks(matrices), jnp.asarray(9.5))
+    assert_close(same.apply(displacement), stiffness.apply(displacement))
+    assert_close(same.diagonal(), stiffness.diagonal())
+    springs = jnp.full((sponge.nodes, 3), 7.0)
+    sprung = eqx.tree_at(lambda k: k.springs, same, springs, is_leaf=lambda leaf: leaf is None)
+    assert_close(sprung.apply(displacement), stiffness.apply(displacement) + springs * displacement)
+    assert_close(sprung.diagonal(), stiffness.diagonal() + springs)
 
 
 def test_the_operator_is_symmetric(stiffness, displacement, random):
@@ -89,16 +106,16 @@ def test_the_last_chunk_may_be_filled_in_part():
     """More elements than a chunk takes, and not a multiple of it."""
     mesh = voxel_mesh(np.ones((26, 26, 26), dtype=bool), (1.0, 1.0, 1.0))
     assert mesh.elements > CHUNK
-    topology = voxel_topology(mesh, poisson_ratio=0.3)
-    assert topology.connectivity.shape == (2, CHUNK, 8)
-    stiffness = VoxelStiffness(topology, jnp.linspace(1.0, 2.0, mesh.elements))
+    modulus = np.linspace(1.0, 2.0, mesh.elements)
     displacement = np.sin(np.arange(3.0 * mesh.nodes)).reshape(-1, 3)
-    local = displacement[mesh.connectivity].reshape(-1, 24) @ topology.element_matrix
-    local = local * np.asarray(stiffness.modulus)[:, None]
+    local = displacement[mesh.connectivity].reshape(-1, 24) @ stiffness_matrix(mesh.spacing, 0.3)
+    local = local * modulus[:, None]
     wanted = np.zeros_like(displacement)
     np.add.at(wanted, mesh.connectivity, local.reshape(-1, 8, 3))
-    for apply in (apply_by_elements, apply_by_nodes):
-        assert_close(apply(stiffness, jnp.asarray(displacement)), wanted)
+    for gathering in (False, True):
+        topology = voxel_topology(mesh, poisson_ratio=0.3, gathering=gathering)
+        assert topology.layout.connectivity.shape == (2, CHUNK, 8)
+        assert_close(VoxelStiffness(topology, jnp.asarray(modulus)).apply(jnp.asarray(displacement)), wanted)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
