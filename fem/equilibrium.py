@@ -1,17 +1,20 @@
 """One finite-element analysis: from a mesh, a modulus and a load case to displacement and reaction."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from fem.conjugate_gradients import Status, conjugate_gradients
+from fem.conjugate_gradients import Status
 from fem.fields import StrainOperator, effective_strain, resultant, strain, strain_operator
+from fem.implicit import solve_implicitly
 from fem.loads import Boundary, LoadCase
-from fem.multigrid import Hierarchy, hierarchy, multigrid, stiffnesses
+from fem.multigrid import Hierarchy, Stiffnesses, hierarchy, multigrid, stiffnesses
 from fem.stiffness import VoxelStiffness, in_precision, masked
 from meshes.voxel import VoxelMesh, node_coordinates
 
@@ -128,6 +131,9 @@ def balance(
 ) -> Balance:
     """Return the displacement at which a bone is in equilibrium with its load; pure, made for `jit`.
 
+    It can be differentiated, forwards and backwards and again, with respect to the modulus, the forces and
+    the prescribed displacements: a derivative is one more solve with the same preconditioner.
+
     Args:
         structure: The mesh to the solver.
         modulus: Young's modulus of each element [MPa].
@@ -137,17 +143,82 @@ def balance(
         tolerance: Relative true residual to reach [-].
         max_iterations: Limit of iterations.
     """
-    dtype = modulus.dtype
-    stiffness = VoxelStiffness(structure.hierarchy.finest, modulus, supports.springs)
-    coarse_dtype = jnp.float64 if precision == "double" else jnp.float32
-    levels = stiffnesses(structure.hierarchy, in_precision(stiffness, coarse_dtype))
-    precondition = multigrid(structure.hierarchy, levels, supports.free)
+    operators = _operators(structure, modulus, precision)
+    limits = {"tolerance": tolerance, "max_iterations": max_iterations}
+    return _balanced(structure, operators, supports, initial, **limits)
+
+
+def balance_each(
+    structure: Structure,
+    modulus: Float[Array, " elements"],
+    boundaries: Boundary,
+    initial: Float[Array, "cases nodes 3"],
+    *,
+    precision: Precision,
+    tolerance: float,
+    max_iterations: int,
+) -> Balance:
+    """Return `balance` for several load cases, with a leading axis; they share the levels of the solver.
+
+    Cases are solved one after the other by one compiled solve, so that the memory is that of one.
+
+    Args:
+        structure: The mesh to the solver.
+        modulus: Young's modulus of each element [MPa].
+        boundaries: The load cases, as from `stacked`.
+        initial: Displacements to start from [mm].
+        precision: Arithmetic; arrays must come in the matching dtype.
+        tolerance: Relative true residual to reach [-].
+        max_iterations: Limit of iterations of each.
+    """
+    operators = _operators(structure, modulus, precision)
+    limits = {"tolerance": tolerance, "max_iterations": max_iterations}
+
+    def of_case(case: tuple[Boundary, Float[Array, "nodes 3"]]) -> Balance:
+        boundary, start = case
+        spread = supports(boundary, nodes=start.shape[0], dtype=start.dtype)
+        return _balanced(structure, operators, spread, start, **limits)
+
+    return lax.map(of_case, (boundaries, initial))
+
+
+class _Operators(NamedTuple):
+    """What load cases share."""
+
+    stiffness: VoxelStiffness
+    levels: Stiffnesses
+
+
+def _operators(structure: Structure, modulus: Float[Array, " elements"], precision: Precision) -> _Operators:
+    levels = structure.hierarchy
+    coarse = jnp.float64 if precision == "double" else jnp.float32
+    # The preconditioner changes how fast a solution is reached, not which: it has no derivative.
+    return _Operators(
+        VoxelStiffness(levels.finest, modulus),
+        in_precision(stiffnesses(levels, lax.stop_gradient(modulus).astype(coarse)), coarse),
+    )
+
+
+def _balanced(
+    structure: Structure,
+    operators: _Operators,
+    supports: Supports,
+    initial: Float[Array, "nodes 3"],
+    *,
+    tolerance: float,
+    max_iterations: int,
+) -> Balance:
+    springs, free = supports.springs, supports.free
+    stiffness = replace(operators.stiffness, springs=springs)
+    ground = None if springs is None else lax.stop_gradient(springs)
+    precondition = multigrid(structure.hierarchy, operators.levels, free, ground)
     prescribed = stiffness.apply(supports.displacement)
-    solution = conjugate_gradients(
-        lambda displacement: masked(stiffness.apply(displacement), supports.free),
-        masked(supports.force - prescribed, supports.free),
-        masked(initial, supports.free),
-        lambda residual: precondition(residual.astype(coarse_dtype)).astype(dtype),
+    solution = solve_implicitly(
+        stiffness,
+        free,
+        masked(supports.force - prescribed, free),
+        masked(initial, free),
+        precondition,
         tolerance=tolerance,
         max_iterations=max_iterations,
     )

@@ -18,6 +18,7 @@ on each coarse level). That coarse elements split where the bone does, and the o
 `docs/solver.md`.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -120,8 +121,9 @@ class Multigrid(eqx.Module):
     coarsest_inverse: Float[Array, "unknowns unknowns"]
 
     def __call__(self, residual: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
-        """Return the correction of a residual [mm]."""
-        return self._cycle(0, residual)
+        """Return the correction of a residual [mm], computed in the precision of the levels."""
+        dtype = self.coarsest_inverse.dtype
+        return self._cycle(0, residual.astype(dtype)).astype(residual.dtype)
 
     def _cycle(self, depth: int, residual: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
         if depth == len(self.transfers):
@@ -146,24 +148,40 @@ class Multigrid(eqx.Module):
         return lax.fori_loop(0, VISITS, visit, (jnp.zeros_like(residual), residual))[0]
 
 
-def multigrid(levels: Hierarchy, stiffness: Stiffnesses, free: Bool[Array, "nodes 3"]) -> Multigrid:
-    """Return the preconditioner of a stiffness whose held degrees of freedom are not free."""
-    frees = [free]
-    for transfer in levels.transfers:
+def multigrid(
+    levels: Hierarchy,
+    stiffness: Stiffnesses,
+    free: Bool[Array, "nodes 3"],
+    springs: Float[Array, "nodes 3"] | None = None,
+) -> Multigrid:
+    """Return the preconditioner of a stiffness under one load case.
+
+    Args:
+        levels: The levels of the mesh.
+        stiffness: Of every level, as from `stiffnesses`; load cases share it.
+        free: Which degrees of freedom of the finest level are not held.
+        springs: Stiffness to ground of each of its degrees of freedom [N/mm].
+    """
+    if springs is not None:
+        springs = springs.astype(stiffness[0].dtype)
+    frees, grounded = [free], [replace(stiffness[0], springs=springs)]
+    for transfer, coarse in zip(levels.transfers, stiffness[1:], strict=True):
         frees.append(_coarser_free(frees[-1], transfer))
-    inverse = [_inverse_diagonal(k, f) for k, f in zip(stiffness, frees, strict=True)]
-    last = _Level(stiffness[-1], frees[-1], inverse[-1])
-    return Multigrid(stiffness, tuple(frees), tuple(inverse), levels.transfers, _coarsest_inverse(last))
+        springs = None if springs is None else _restrict(transfer, springs)
+        grounded.append(replace(coarse, springs=springs))
+    inverse = [_inverse_diagonal(k, f) for k, f in zip(grounded, frees, strict=True)]
+    last = _Level(grounded[-1], frees[-1], inverse[-1])
+    return Multigrid(tuple(grounded), tuple(frees), tuple(inverse), levels.transfers, _coarsest_inverse(last))
 
 
-def stiffnesses(levels: Hierarchy, finest: VoxelStiffness) -> Stiffnesses:
-    """Return the stiffness of every level; it does not depend on what is held."""
-    result: list[VoxelStiffness | MatrixStiffness] = [finest]
-    boxes, modulus, springs = levels.finest, finest.modulus, finest.springs
+def stiffnesses(levels: Hierarchy, modulus: Float[Array, " elements"]) -> Stiffnesses:
+    """Return the stiffness of every level for a modulus [MPa] of the elements of the finest."""
+    boxes = levels.finest
+    result: list[VoxelStiffness | MatrixStiffness] = [VoxelStiffness(boxes, modulus)]
     shallow = len(levels.boxes)
     for boxes, transfer in zip(levels.boxes, levels.transfers[:shallow], strict=True):
-        modulus, springs = _mean_of_children(modulus, transfer), _coarser_springs(springs, transfer)
-        result.append(VoxelStiffness(boxes, modulus, springs))
+        modulus = _mean_of_children(modulus, transfer)
+        result.append(VoxelStiffness(boxes, modulus))
     matrices = None
     for placed, transfer in zip(levels.deeper, levels.transfers[shallow:], strict=True):
         matrices = (
@@ -171,8 +189,7 @@ def stiffnesses(levels: Hierarchy, finest: VoxelStiffness) -> Stiffnesses:
             if matrices is None
             else _galerkin(matrices, transfer)
         )
-        springs = _coarser_springs(springs, transfer)
-        result.append(MatrixStiffness(placed, placed.in_chunks(matrices), levels.bound, springs))
+        result.append(MatrixStiffness(placed, placed.in_chunks(matrices), levels.bound))
     return tuple(result)
 
 
@@ -205,10 +222,6 @@ def _galerkin(matrices: Float[Array, "fine 24 24"], transfer: Transfer) -> Float
 def _octants(dtype) -> Float[Array, "8 24 24"]:
     """Return what takes the corner displacements of an element to those of the child in each octant."""
     return jnp.asarray(np.kron(octant_interpolation(), np.eye(3)), dtype)
-
-
-def _coarser_springs(springs: Float[Array, "fine 3"] | None, transfer: Transfer):
-    return None if springs is None else _restrict(transfer, springs)
 
 
 def _smooth(

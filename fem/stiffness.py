@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PyTree
 
 from fem.hexahedron import eigenvalue_bound, stiffness_matrix
 from fem.layout import Layout, assembled, layout
@@ -70,6 +70,11 @@ class VoxelStiffness(eqx.Module):
     springs: Float[Array, "nodes 3"] | None = None
     """Stiffness to ground of each degree of freedom [N/mm]."""
 
+    @property
+    def dtype(self):
+        """Precision of its numbers."""
+        return self.modulus.dtype
+
     def apply(self, displacement: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
         """Return the internal forces of a displacement [N]."""
         matrix = self.topology.element_matrix.astype(displacement.dtype)
@@ -109,6 +114,11 @@ class MatrixStiffness(eqx.Module):
     springs: Float[Array, "nodes 3"] | None = None
     """Stiffness to ground of each degree of freedom [N/mm]."""
 
+    @property
+    def dtype(self):
+        """Precision of its numbers."""
+        return self.matrices.dtype
+
     def apply(self, displacement: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
         """Return the internal forces of a displacement [N]."""
 
@@ -142,8 +152,8 @@ def masked(values: Float[Array, "nodes 3"], free: Bool[Array, "nodes 3"]) -> Flo
     return jnp.where(free, values, 0)
 
 
-def in_precision(stiffness: VoxelStiffness, dtype) -> VoxelStiffness:
-    """Return the same operator with its numbers stored in another precision."""
+def in_precision(tree: PyTree, dtype) -> PyTree:
+    """Return the same operators with their numbers stored in another precision."""
     return jax.tree.map(
-        lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, stiffness
+        lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree
     )

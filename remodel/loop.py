@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from fem.conjugate_gradients import Status
-from fem.equilibrium import Balance, balance, supports
+from fem.equilibrium import Balance, balance_each
 from fem.loads import Boundary
 from fem.strength import failure_factor
 from remodel.activity import load_at_age, mean_cycle_weights
@@ -211,21 +211,15 @@ def _solve_each(
     initial: Float[Array, "cases nodes 3"],
 ) -> Balance:
     settings = model.settings
-
-    def solve_one(boundary_and_start) -> Balance:
-        boundary, start = boundary_and_start
-        spread = supports(boundary, nodes=start.shape[0], dtype=start.dtype)
-        return balance(
-            model.structure,
-            modulus,
-            spread,
-            start,
-            precision=settings.precision,
-            tolerance=settings.tolerance,
-            max_iterations=settings.max_iterations,
-        )
-
-    return lax.map(solve_one, (boundaries, initial))
+    return balance_each(
+        model.structure,
+        modulus,
+        boundaries,
+        initial,
+        precision=settings.precision,
+        tolerance=settings.tolerance,
+        max_iterations=settings.max_iterations,
+    )
 
 
 def _load_scale(model: Model, found: Balance) -> Float[Array, " cases"]:

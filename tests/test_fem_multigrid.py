@@ -19,7 +19,7 @@ restrict = eqx.filter_jit(multigrid._restrict)
 @eqx.filter_jit
 def cycle(levels, stiffness, free, residual) -> jax.Array:
     """Return one cycle on a residual; made anew each time, as in a step of remodeling."""
-    return multigrid.multigrid(levels, stiffnesses(levels, stiffness), free)(residual)
+    return multigrid.multigrid(levels, stiffnesses(levels, stiffness.modulus), free)(residual)
 
 
 @eqx.filter_jit
@@ -61,7 +61,9 @@ def free(sponge) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def preconditioner(levels, stiffness, free) -> multigrid.Multigrid:
-    return eqx.filter_jit(multigrid.multigrid)(levels, stiffnesses(levels, stiffness), jnp.asarray(free))
+    return eqx.filter_jit(multigrid.multigrid)(
+        levels, stiffnesses(levels, stiffness.modulus), jnp.asarray(free)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_below_the_boxes_every_level_has_the_energy_of_the_motions_that_it_makes
     mesh = request.getfixturevalue(bone)
     levels = hierarchy(mesh, poisson_ratio=0.3)
     modulus = jnp.asarray(10.0 ** random.uniform(0.0, 4.0, mesh.elements))
-    every = stiffnesses(levels, VoxelStiffness(levels.finest, modulus))
+    every = stiffnesses(levels, modulus)
     assert len(levels.deeper) >= 1
     for depth in range(len(levels.boxes), len(levels.transfers)):
         transfer = levels.transfers[depth]
@@ -126,7 +128,7 @@ def test_no_cycle_that_is_visited_twice_overdoes_a_motion(struts, random):
     free = np.ones((struts.nodes, 3), dtype=bool)
     for top in (False, True):
         free[end_plane(struts, axis=2, top=top)] = False
-    every = stiffnesses(levels, VoxelStiffness(levels.finest, modulus))
+    every = stiffnesses(levels, modulus)
     whole = multigrid.multigrid(levels, every, jnp.asarray(free))
     for depth in range(1, len(levels.transfers)):
         chosen = np.ix_(*[np.asarray(whole.free[depth]).reshape(-1)] * 2)
