@@ -21,6 +21,12 @@ STRIDES = np.array([4, 2, 1])
 POINTS = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), axis=1)
 """The 3 x 3 x 3 points of a box, in half edges, in C order."""
 
+MIDDLES = np.count_nonzero(POINTS == 1, axis=1)
+"""Along how many axes a point lies in the middle of the box."""
+
+PARENTS = ((POINTS[:, None] + CORNER_OFFSETS[None]) // 2) @ STRIDES
+"""Corners [point, eight times] of which a point is the mean, with repetition."""
+
 POINT = (CORNER_OFFSETS[:, None] + CORNER_OFFSETS[None]) @ np.array([9, 3, 1])
 """Point [octant, corner of the child] of the box."""
 
@@ -51,10 +57,34 @@ class Descent(NamedTuple):
 
     children: Int[np.ndarray, "elements 8 several"]
     """The fine elements in each octant of a coarse one, then `NOTHING`."""
-    rows: Int[np.ndarray, " rows"]
-    """The coarse element that each row of `owned` belongs to: its own number, and again where it is full."""
-    owned: Int[np.ndarray, "rows 27"]
-    """Fine nodes on the 3 x 3 x 3 points of a coarse element, each in one place only, or `NOTHING`."""
+    parents: Int[np.ndarray, "8 fine_nodes"]
+    """The coarse nodes that each fine node is the mean of, with repetition."""
+    family: Int[np.ndarray, "width nodes"]
+    """The fine nodes that hang on each coarse one; one past the last where there are no more."""
+    share: Float[np.ndarray, " width"]
+    """How far a coarse node moves those in each row of `family`: all the way, or 1/2, 1/4 or 1/8 of it."""
+
+
+def _numbered_directions() -> Int[np.ndarray, "27 8"]:
+    """Return for each point and corner the number, among directions of its kind, in which it lies from there.
+
+    Kinds are told apart by how many axes a direction goes along: none, one, two, three.
+    """
+    direction = POINTS[:, None] - 2 * CORNER_OFFSETS[None]
+    axes = np.count_nonzero(direction, axis=2)
+    flat = (direction + 1) @ np.array([9, 3, 1])
+    number = np.zeros((27, 8), dtype=np.int64)
+    for kind in range(4):
+        here = HANGS & (axes == kind)
+        number[here] = np.unique(flat[here], return_inverse=True)[1]
+    return number
+
+
+DIRECTIONS = (1, 6, 12, 8)
+"""How many directions go along none, one, two, three axes."""
+
+DIRECTION = _numbered_directions()
+"""Column [point, corner] of a fine node in the table of a coarse node's family."""
 
 
 def finest_lattice(mesh: VoxelMesh) -> Lattice:
@@ -80,8 +110,10 @@ def coarsen(fine: Lattice) -> tuple[Lattice, Descent]:
     children[place, rank] = np.arange(piece.size, dtype=np.int32)
     corner = _identified_corners(fine, touching, piece, octant, elements)
     coarse = Lattice(cells, corner, int(corner.max()) + 1, False)
-    rows, owned = _owned(touching, piece, octant, elements)
-    return coarse, Descent(children.reshape(elements, 8, -1), rows, owned)
+    owner = _owner(touching, piece, octant)
+    parents = np.stack([corner[owner.piece, column[owner.point]] for column in PARENTS.T])
+    family, share = _family(fine, coarse, owner)
+    return coarse, Descent(children.reshape(elements, 8, -1), parents, family, share)
 
 
 def interpolation() -> Float[np.ndarray, "27 8"]:
@@ -168,28 +200,26 @@ def _owner(
     return _column(touching.min(axis=1), piece, octant)
 
 
-def _owned(
-    touching: Int[np.ndarray, "nodes width"],
-    piece: Int[np.ndarray, " fine"],
-    octant: Int[np.ndarray, " fine"],
-    elements: int,
-) -> tuple[Int[np.ndarray, " rows"], Int[np.ndarray, "rows 27"]]:
-    """Return the nodes that each coarse element moves: a node on a face is moved by one of them only.
-
-    Two fine nodes may stand on the same point of the same coarse element, where pieces of bone that
-    meet elsewhere pass each other; the second goes to another row of that element.
-    """
-    place = _owner(touching, piece, octant)
-    slot = 27 * place.piece.astype(np.int64) + place.point
-    rank = _rank(slot)
-    row = place.piece.astype(np.int64)
-    again = rank > 0
-    extra, number = np.unique(rank[again] * elements + row[again], return_inverse=True)
-    row[again] = elements + number
-    rows = np.concatenate([np.arange(elements), extra % elements]).astype(np.int32)
-    owned = np.full((rows.size, 27), NOTHING, dtype=np.int32)
-    owned[row, slot % 27] = np.arange(slot.size, dtype=np.int32)
-    return rows, owned
+def _family(
+    fine: Lattice, coarse: Lattice, owner: _Place
+) -> tuple[Int[np.ndarray, "width nodes"], Float[np.ndarray, " width"]]:
+    """Return the fine nodes that hang on each coarse one, row by row with the share of each row."""
+    tables, shares = [], []
+    for middles in range(4):  # A point in the middle along so many axes hangs on 2^middles corners.
+        node = np.flatnonzero(MIDDLES[owner.point] == middles)
+        which, corner = np.nonzero(HANGS[owner.point[node]])
+        node = node[which]
+        head = coarse.connectivity[owner.piece[node], corner]
+        if fine.conforming:  # Around a coarse node only one fine node stands in each direction.
+            row, width = DIRECTION[owner.point[node], corner], DIRECTIONS[middles]
+        else:
+            row = _rank(head)
+            width = int(row.max(initial=-1)) + 1
+        table = np.full((width, coarse.nodes), fine.nodes, dtype=np.int32)
+        table[row, head] = node
+        tables.append(table)
+        shares.append(np.full(width, 0.5**middles))
+    return np.concatenate(tables), np.concatenate(shares)
 
 
 def _rank(values: Int[np.ndarray, " items"]) -> Int[np.ndarray, " items"]:

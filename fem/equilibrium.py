@@ -29,7 +29,7 @@ solvers: the more loosely the bone hangs together or is held, the worse. `tests/
 """
 
 MAX_ITERATIONS = 2000
-"""Default limit of iterations; a trabecular bone of 10^6 elements needs below 200."""
+"""Default limit of iterations; trabecular bones of up to 4 10^5 elements needed 17 to 55."""
 
 
 class SolveError(RuntimeError):

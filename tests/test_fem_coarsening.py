@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fem.coarsening import Lattice, coarsen, finest_lattice, interpolation, octant_interpolation
+from fem.coarsening import POINTS, Lattice, coarsen, finest_lattice, interpolation, octant_interpolation
 from fem.layout import NOTHING
 from meshes.voxel import CORNER_OFFSETS, voxel_mesh
 
@@ -28,8 +28,7 @@ def scattered(request) -> np.ndarray:
 
 
 def test_interpolation_reproduces_linear_fields():
-    points = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), axis=1) / 2
-    np.testing.assert_allclose(interpolation() @ CORNER_OFFSETS, points, atol=1e-15)
+    np.testing.assert_allclose(interpolation() @ CORNER_OFFSETS, POINTS / 2, atol=1e-15)
     np.testing.assert_allclose(interpolation().sum(axis=1), 1.0, atol=1e-15)
     child = (CORNER_OFFSETS[:, None] + CORNER_OFFSETS[None]) / 2
     np.testing.assert_allclose(octant_interpolation() @ CORNER_OFFSETS, child, atol=1e-15)
@@ -55,35 +54,28 @@ def test_every_element_is_the_child_of_one_coarse_element_in_its_octant(scattere
 
 
 def test_all_elements_at_a_node_agree_how_it_moves(scattered, random):
-    """Whatever the coarse motion: each child moves its corners to where the one row that owns them does."""
+    """Whatever the coarse motion: each child moves its corners to where their parents do."""
     fine = lattice_of(scattered)
     for _ in range(3):
         coarse, descent = coarsen(fine)
         motion = random.normal(size=coarse.nodes)
-        owned = descent.owned != NOTHING
-        assert np.array_equal(np.sort(descent.owned[owned]), np.arange(fine.nodes))
-        moved = np.empty(fine.nodes)
-        moved[descent.owned[owned]] = (motion[coarse.connectivity[descent.rows]] @ interpolation().T)[owned]
-        parent, octant, several = np.nonzero(descent.children != NOTHING)
-        child = descent.children[parent, octant, several]
+        moved = motion[descent.parents].mean(axis=0)
+        parent, octant, _ = np.nonzero(descent.children != NOTHING)
+        child = descent.children[descent.children != NOTHING]
         corners = np.einsum("ckp,cp->ck", octant_interpolation()[octant], motion[coarse.connectivity[parent]])
         np.testing.assert_allclose(corners, moved[fine.connectivity[child]], atol=1e-14)
         fine = coarse
 
 
-def test_linear_motions_stay_linear(scattered, random):
-    """Where a coarse node stands, its elements say alike, so that linear fields pass through all levels."""
-    gradient = random.normal(size=3)
+def test_families_are_the_parents_seen_from_above(scattered, random):
     fine = lattice_of(scattered)
-    for edge in (1, 2, 4):
+    for _ in range(3):
         coarse, descent = coarsen(fine)
-        stand = np.full((coarse.nodes, 3), -1)
-        for corner, offset in enumerate(CORNER_OFFSETS):
-            stand[coarse.connectivity[:, corner]] = 2 * edge * (coarse.cells + offset)
-        field = (stand @ gradient)[coarse.connectivity[descent.rows]] @ interpolation().T
-        points = np.stack(np.unravel_index(np.arange(27), (3, 3, 3)), axis=1)
-        wanted = (2 * edge * coarse.cells[descent.rows][:, None] + edge * points[None]) @ gradient
-        np.testing.assert_allclose(field, wanted, atol=1e-12)
+        force = random.normal(size=fine.nodes)
+        down = descent.share @ np.append(force, 0.0)[descent.family]
+        wanted = np.zeros(coarse.nodes)
+        np.add.at(wanted, descent.parents, force[None] / 8)
+        np.testing.assert_allclose(down, wanted, atol=1e-13)
         fine = coarse
 
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from fem.coarsening import octant_interpolation
 from fem.hexahedron import (
     CENTROID,
     GAUSS_POINTS,
     eigenvalue_bound,
     elasticity_matrix,
+    point_eigenvalue_bound,
     shape_gradients,
     stiffness_matrix,
     strain_displacement,
@@ -100,3 +102,24 @@ def test_an_unstable_poisson_ratio_is_refused(poisson_ratio):
 def test_the_eigenvalue_bound_of_a_cube_is_the_known_one(poisson_ratio, bound):
     found = eigenvalue_bound(stiffness_matrix((1.0, 1.0, 1.0), poisson_ratio))
     assert found == pytest.approx(bound, abs=5e-4)  # known to three decimals
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_no_filling_of_a_box_exceeds_the_bound_of_a_point(spacing, random):
+    """Boxes with stiff and soft octants in octants in octants: Galerkin matrices of three levels."""
+    octants = np.kron(octant_interpolation(), np.eye(3))
+    largest = 0.0
+    matrices = 10.0 ** random.uniform(-6.0, 0.0, (512, 1, 1)) * stiffness_matrix(spacing, 0.3)
+    while len(matrices) > 1:
+        children = matrices.reshape(-1, 8, 24, 24)
+        matrices = np.einsum("oki,eokl,olj->eij", octants, children, octants, optimize=True)
+        largest = max(largest, *(eigenvalue_bound(matrix) for matrix in matrices))
+    corner = octants[0].T @ octants[7].T @ stiffness_matrix(spacing, 0.3) @ octants[7] @ octants[0]
+    largest = max(largest, eigenvalue_bound(corner))
+    assert 5.0 < largest <= point_eigenvalue_bound(spacing, 0.3)
+
+
+def test_the_bound_of_a_point_of_a_cube_lies_in_its_middle():
+    strains = strain_displacement((1.0, 1.0, 1.0), CENTROID)
+    middle = eigenvalue_bound(strains.T @ elasticity_matrix(0.3) @ strains)
+    assert point_eigenvalue_bound((1.0, 1.0, 1.0), 0.3) == pytest.approx(middle, rel=1e-12)
