@@ -17,7 +17,7 @@ from meshes.synthetic import random_trabeculae
 from meshes.voxel import voxel_mesh
 from remodel.activity import habitual_life, with_bed_rest, with_training
 from remodel.hormones import TransdermalEstradiol, hormone_signals
-from remodel.loop import advance, observe, worst, young_modulus
+from remodel.loop import advance, observe, step, worst, young_modulus
 from remodel.model import Model, Settings, State
 from remodel.parameters import Parameters
 from remodel.person import Person
@@ -281,6 +281,27 @@ def test_estradiol_prevents_what_menopause_costs_and_strength_falls_more_than_ma
     for name in ("stiffness", "failure_load"):
         assert untreated[name] < untreated["bone_volume"] - 0.01
         assert untreated[name] < treated[name]
+
+
+@pytest.mark.slow
+def test_derivatives_flow_through_years_forwards_and_backwards(block):
+    """Of bone mass after three steps with respect to a softer tissue, through every solve on the way."""
+    model, state = block(settings=Settings(step_days=180, precision="double", tolerance=1e-10))
+
+    def mass(scale: jax.Array) -> jax.Array:
+        softer, after = dataclasses.replace(model, modulus=model.modulus / scale), state
+        for _ in range(3):
+            after, _ = step(softer, after)
+        return jnp.sum(after.tissue.volume_fraction)
+
+    one, small = jnp.asarray(1.0), 3e-4
+    plain = jax.jit(mass)
+    slope = float(plain(one + small) - plain(one - small)) / (2.0 * small)
+    forwards = jax.jit(lambda at: jax.jvp(mass, (at,), (jnp.ones_like(at),))[1])(one)
+    backwards = jax.jit(jax.grad(mass))(one)
+    assert slope != 0.0
+    assert float(forwards) == pytest.approx(slope, rel=1e-5)
+    assert float(backwards) == pytest.approx(float(forwards), rel=1e-9)
 
 
 def _axials(*, strain: float):
