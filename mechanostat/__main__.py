@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from mechanostat.console import Reporter, print_json
+from mechanostat.interruption import interruptible
 
 DONE, BAD_INPUT, NOT_CONVERGED, NO_RESOURCES, INTERRUPTED = 0, 2, 4, 5, 130
 """Exit statuses that scripts rely on."""
@@ -68,7 +69,8 @@ def ended(command: Callable[..., int]) -> Callable[..., None]:
     def run(*arguments, **options) -> None:
         reporter = Reporter()
         try:
-            status = command(*arguments, **options)
+            with interruptible():
+                status = command(*arguments, **options)
         except KeyboardInterrupt:
             reporter.fail("interrupted; a study goes on with `--resume`.")
             status = INTERRUPTED

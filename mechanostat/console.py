@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from mechanostat.interruption import check_interruption
+
 LINES_PER_STAGE = 20
 """Where no terminal watches, a stage of many steps writes about this many lines."""
 
@@ -101,7 +103,11 @@ class Stage:
             steps: How many since the last call.
             residual: True relative residual of the latest solve [-].
             note: Anything else, in a few words.
+
+        Raises:
+            KeyboardInterrupt: If Ctrl-C was pressed and a library swallowed it.
         """
+        check_interruption()
         self._done += steps
         if self._begun is None and self._done > 0:
             self._begun = time.monotonic(), self._done
