@@ -84,7 +84,7 @@ DIRECTIONS = (1, 6, 12, 8)
 """How many directions go along none, one, two, three axes."""
 
 DIRECTION = _numbered_directions()
-"""Column [point, corner] of a fine node in the table of a coarse node's family."""
+"""Row [point, corner] of a fine node in the table of a coarse node's family."""
 
 
 def finest_lattice(mesh: VoxelMesh) -> Lattice:

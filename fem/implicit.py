@@ -6,12 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 
-from fem.conjugate_gradients import Solution, Status, conjugate_gradients
+from fem.conjugate_gradients import Solution, Status, Vector, conjugate_gradients
 from fem.stiffness import VoxelStiffness, masked
-
-Vector = Float[Array, "nodes 3"]
 
 
 @eqx.filter_custom_jvp
