@@ -1,5 +1,7 @@
 """From a person, a therapy and a day to the hormone signals that bone sees."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -45,16 +47,82 @@ class TransdermalEstradiol(eqx.Module):
 
 
 class Signals(eqx.Module):
-    """What the endocrine system tells bone on one day. A further agent adds its level here."""
+    """What the endocrine system, drugs and diet tell bone, at one time or at each of several."""
 
-    estradiol: Float[Array, ""]
-    """Estradiol in serum [pg/ml, mass spectrometry]."""
-    testosterone: Float[Array, ""]
-    """Testosterone in serum [ng/dl]; in men the bioavailable equivalent."""
-    estrogen_deficit: Float[Array, ""]
+    # Levels in serum
+    estradiol: Float[Array, "*times"]
+    """Estradiol [pg/ml, mass spectrometry]."""
+    testosterone: Float[Array, "*times"]
+    """Testosterone [ng/dl]; in men the bioavailable equivalent."""
+    progesterone: Float[Array, "*times"]
+    """Progesterone [ng/ml, mass spectrometry], mean of the cycle."""
+    igf1: Float[Array, "*times"]
+    """IGF-1 [ng/ml]."""
+    pth: Float[Array, "*times"]
+    """Parathyroid hormone, the body's own [pM]."""
+    glucocorticoid: Float[Array, "*times"]
+    """Glucocorticoid above what the body makes [mg/day of prednisone]."""
+    denosumab: Float[Array, "*times"]
+    """Denosumab [ng/ml]."""
+    romosozumab: Float[Array, "*times"]
+    """Romosozumab [µg/ml]."""
+    teriparatide: Float[Array, "*times"]
+    """Teriparatide given, relative to 20 µg/day [-]."""
+    bisphosphonate_uptake: Float[Array, "*times"]
+    """Rate at which surfaces take up bisphosphonate, in units that halve osteoclast activity [1/day]."""
+
+    # What they mean to bone
+    estrogen_deficit: Float[Array, "*times"]
     """Loss of the effect of estradiol: 0 in the young reference, 1 without any [-]."""
-    androgen_deficit: Float[Array, ""]
+    androgen_deficit: Float[Array, "*times"]
     """Loss of the effect of testosterone: 0 in the young reference and in women, 1 without any [-]."""
+    progesterone_effect: Float[Array, "*times"]
+    """Effect of progesterone, 0 without any, 1 at most [-]."""
+    igf1_ratio: Float[Array, "*times"]
+    """IGF-1 relative to the young reference [-]."""
+    pth_ratio: Float[Array, "*times"]
+    """Parathyroid hormone relative to the reference [-]."""
+    glucocorticoid_effect: Float[Array, "*times"]
+    """Effect of glucocorticoids on formation, 0 without any, 1 at most [-]."""
+    glucocorticoid_transient: Float[Array, "*times"]
+    """The part of that effect that resorption is not yet used to; negative after withdrawal [-]."""
+    osteoid_delay: Float[Array, "*times"]
+    """Time from osteoid to mineralised matrix relative to the reference: above 1 without vitamin D [-]."""
+    mineral_supply: Float[Array, "*times"]
+    """Primary mineral relative to the reference: below 1 without vitamin D [-]."""
+    nutrition: Float[Array, "*times"]
+    """What protein, magnesium, zinc and vitamin K multiply bone balance by; not validated [-]."""
+
+
+def young_signals(times: tuple[int, ...] = ()) -> Signals:
+    """Return the signals of the young reference, women's, without any drug: nothing moves bone.
+
+    Args:
+        times: Shape of every signal.
+    """
+    one, none = jnp.ones(times, dtype=float), jnp.zeros(times, dtype=float)
+    return Signals(
+        estradiol=ESTRADIOL_WOMEN * one,
+        testosterone=45.0 * one,
+        progesterone=none,
+        igf1=206.0 * one,
+        pth=3.85 * one,
+        glucocorticoid=none,
+        denosumab=none,
+        romosozumab=none,
+        teriparatide=none,
+        bisphosphonate_uptake=none,
+        estrogen_deficit=none,
+        androgen_deficit=none,
+        progesterone_effect=none,
+        igf1_ratio=one,
+        pth_ratio=one,
+        glucocorticoid_effect=none,
+        glucocorticoid_transient=none,
+        osteoid_delay=one,
+        mineral_supply=one,
+        nutrition=one,
+    )
 
 
 def hormone_signals(
@@ -84,11 +152,17 @@ def hormone_signals(
     effect = _saturating(estradiol, parameters.estradiol_half_effect, 1)
     full_effect = _saturating(reference, parameters.estradiol_half_effect, 1)
     estrogen_deficit = jnp.maximum(1.0 - effect / full_effect, -0.3)
+    signals = replace(
+        young_signals(age.shape),
+        estradiol=estradiol,
+        testosterone=testosterone,
+        estrogen_deficit=estrogen_deficit,
+    )
     if person.sex == "female":
-        return Signals(estradiol, testosterone, estrogen_deficit, jnp.zeros_like(age))
+        return signals
     effect = _saturating(testosterone, parameters.testosterone_half_effect, 2)
     full_effect = _saturating(TESTOSTERONE_MEN, parameters.testosterone_half_effect, 2)
-    return Signals(estradiol, testosterone, estrogen_deficit, jnp.asarray(1.0 - effect / full_effect))
+    return replace(signals, androgen_deficit=jnp.asarray(1.0 - effect / full_effect))
 
 
 def natural_estradiol(person: Person, age: Float[Array, ""]) -> Float[Array, ""]:

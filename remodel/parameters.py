@@ -95,6 +95,63 @@ class Parameters(eqx.Module):
     """Rise of RANKL at full loss of testosterone, men [-]. Fit, barely informed (0.58)."""
     balance_androgen: Scalar = 0.031224964957444208
     """Fall of bone balance at full loss of testosterone, men [-]. Fit, barely informed (0.86)."""
+    balance_progesterone: Scalar = 0.0
+    """Rise of bone balance at full effect of progesterone [-]. Assumed zero, range 0 to 0.05: progesterone alone
+    did not keep bone after menopause. Source: Prior 2018, Climacteric 21:366-374,
+    doi:10.1080/13697137.2018.1467400, for the option."""
+    rankl_pth: Scalar = 1.0
+    """Rise of RANKL with the logarithm of PTH over its reference [-]. Assumed, range 0.5 to 1.75. Source: order
+    of magnitude from runs of the model of Peterson & Riggs 2010, Bone 46:49-63,
+    doi:10.1016/j.bone.2009.08.053."""
+    rankl_igf: Scalar = 0.30
+    """Rise of RANKL with the logarithm of IGF-1 over its reference [-]. Assumed, range 0 to 0.4."""
+    balance_igf: Scalar = 0.15
+    """Rise of the logarithm of bone balance with that of IGF-1 [-]. Assumed, range 0 to 0.3."""
+    uncoupled_igf: Scalar = 0.60
+    """Rise of the logarithm of uncoupled formation with that of IGF-1 [-]. Assumed, range 0 to 0.8; with the two
+    above it gives the early dip and late gain of growth hormone replacement. Source of the course: Baum et al.
+    1996, Ann. Intern. Med. 125:883-890, doi:10.7326/0003-4819-125-11-199612010-00003."""
+    rankl_glucocorticoid: Scalar = 0.321839359408358
+    """Passing rise of RANKL at full effect of glucocorticoids [-]. Fit, barely informed (0.69)."""
+    balance_glucocorticoid: Scalar = 0.5301470812949096
+    """Fall of formation at full effect of glucocorticoids [-]. Fit (0.20): P1NP falls by 30 % at 10 mg/day."""
+    denosumab_dissociation: Scalar = 37.3
+    """Dissociation constant of denosumab and RANKL in bone [ng/ml]. Fixed, range 20 to 80. With the decoys of the
+    body half of the free RANKL is gone at 666 ng/ml. Source: as `decoy_strength`."""
+    wnt_reserve: Scalar = 2.0288322936656793
+    """Rise of the canonical Wnt tone when all sclerostin is bound, A_S [-]. Fit (0.28)."""
+    romosozumab_half: Scalar = 2.9772644150683063
+    """Romosozumab at which half of the sclerostin is bound [µg/ml]. Fit (0.52)."""
+    rankl_wnt: Scalar = 0.7843013589894914
+    """Fall of the logarithm of RANKL with that of the Wnt tone [-]. Fit (0.24)."""
+    balance_wnt: Scalar = 0.09286717858893986
+    """Rise of the logarithm of bone balance with that of the Wnt tone [-]. Fit, not informed (0.79)."""
+    uncoupled_wnt: Scalar = 2.691170854657747
+    """Uncoupled formation by lining cells at full Wnt tone [-]. Fit (0.27)."""
+    rankl_teriparatide: Scalar = 0.8907108012976942
+    """Rise of RANKL under 20 µg/day of teriparatide [-]. Fit (0.32)."""
+    balance_teriparatide: Scalar = 0.04780080432770287
+    """Rise of bone balance under 20 µg/day of teriparatide [-]. Fit, not informed (0.80)."""
+    uncoupled_teriparatide: Scalar = 1.044861051984203
+    """Uncoupled formation by lining cells under 20 µg/day of teriparatide [-]. Fit (0.23)."""
+    lining_time: Scalar = 353.316525934128
+    """Time in which the reserve of lining cells comes back [day]. Fit (0.44)."""
+    lining_use_wnt: Scalar = 0.016521536036991826
+    """Rate at which full Wnt tone uses up lining cells [1/day]. Fit (0.40)."""
+    lining_use_teriparatide: Scalar = 0.0015717983851891743
+    """Rate at which 20 µg/day of teriparatide uses up lining cells [1/day]. Fit, barely informed (0.76)."""
+    bisphosphonate_time: Scalar = 1461.5150222266968
+    """Time in which bisphosphonate on surfaces is lost other than by resorption [day]. Fit (0.35)."""
+    bisphosphonate_release: Scalar = 0.5
+    """Share of the bisphosphonate in resorbed bone that does not bind again [-]. Fixed, assumed."""
+    zoledronate_uptake: Scalar = 1.1758157772608415
+    """What 5 mg of zoledronate puts on surfaces, in units that halve osteoclast activity [-]. Fit (0.21)."""
+    disuse_burst: Scalar = 0.0
+    """Passing rise of RANKL per relative loss of stimulus [-]. A switch, assumed 0.8 where it is on: osteocytes
+    that die of disuse call osteoclasts. Source of the idea: Aguirre et al. 2006, J. Bone Miner. Res.
+    21:605-615, doi:10.1359/jbmr.060107."""
+    disuse_burst_time: Scalar = 90.0
+    """Time in which that rise passes [day]. Assumed."""
 
     # Surface, volume, mineral, stiffness
     resorption_rate: Scalar = 3.866021419652783e-05
@@ -130,6 +187,12 @@ class Parameters(eqx.Module):
     Invest. 126:1114-1125, doi:10.1172/JCI84137 (200 suffice)."""
     transdermal_gain: Scalar = 0.5
     """Estradiol in serum per transdermal dose [pg/ml per µg/day]. Range 0.27 to 0.74 between trials."""
+    raloxifene_estradiol: Scalar = 8.509573882523133
+    """Estradiol that 60 mg/day of raloxifene is worth to bone [pg/ml]. Fit (0.23)."""
+    glucocorticoid_half_effect: Scalar = 7.5
+    """Glucocorticoid at half effect [mg/day of prednisone]. Fixed."""
+    glucocorticoid_time: Scalar = 120.0
+    """Time in which resorption gets used to a glucocorticoid [day]. Fixed."""
 
     # What a clinic measures
     resorption_marker_exponent: Scalar = 1.13218134540622
