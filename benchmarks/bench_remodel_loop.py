@@ -9,7 +9,7 @@ import pytest
 from fem.conjugate_gradients import Status
 from fem.standard_tests import axial, directional_shear
 from meshes.voxel import voxel_mesh
-from remodel.loop import live, step
+from remodel.loop import brought, live, step
 from remodel.person import Person
 from remodel.preparation import HabitualLoad, prepare
 
@@ -63,7 +63,7 @@ def bench_tissue(timed, bone, name):
         model,
         state.tissue,
         log_ratio,
-        jnp.asarray(1.0),
+        brought(model, jnp.asarray(1.0)),
         work=lambda _: elements,
         unit="element_steps",
         bone=name,

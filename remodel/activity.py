@@ -163,7 +163,7 @@ def habitual_cycle_weights(plan: ActivityPlan, parameters: Parameters) -> Float[
     return habitual * plan.habitual_load**parameters.strain_exponent
 
 
-def load_at_age(age: Float[Array, ""], parameters: Parameters) -> Float[Array, ""]:
+def load_at_age(age: Float[Array, "*times"], parameters: Parameters) -> Float[Array, "*times"]:
     """Return the load of habitual life relative to that at 30: muscle and activity fall with age [-].
 
     `exp(-0.003 (min(age, 50) - 30) - 0.010 max(age - 50, 0))` after 30. Assumed: without it the feedback of

@@ -13,12 +13,12 @@ from jaxtyping import Array, Float
 
 from remodel.activity import habitual_life
 from remodel.cells import Cells
-from remodel.hormones import TransdermalEstradiol
 from remodel.mineral import Matrix
 from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, Person
-from remodel.single_element import simulate, stress_controlled_log_ratio
+from remodel.single_element import circumstances, simulate, stress_controlled_log_ratio
 from remodel.tissue import Tissue, reference_tissue
+from remodel.treatment import Protocol
 
 YOUNG_AGE = 30.0
 """Age at which bone counts as adapted, balanced and steady [year]."""
@@ -41,7 +41,7 @@ class History(eqx.Module):
 @eqx.filter_jit
 def live_through(
     person: Person,
-    therapy: TransdermalEstradiol,
+    protocol: Protocol,
     parameters: Parameters,
     *,
     nodes: int = 48,
@@ -50,13 +50,13 @@ def live_through(
     """Return what the years from 30 to day 0 leave in bone of any density.
 
     The past is habitual life under constant stress, with the load of each age and the person's own hormones;
-    therapy counts from its start, which may lie before day 0. Younger than 30, the table is the reference.
+    treatment counts from its start, which may lie before day 0. Younger than 30, the table is the reference.
     The number of steps is fixed and their length follows the age, so that persons of all ages share one
     compiled program.
 
     Args:
         person: Whose years.
-        therapy: Estradiol given.
+        protocol: Treatments.
         parameters: The law's numbers.
         nodes: Number of densities.
         steps: Number of steps; the default makes them 2 days long at 74.
@@ -65,17 +65,10 @@ def live_through(
     fractions = jax.nn.sigmoid(jnp.linspace(-3.5, 4.0, nodes, dtype=float))
     start = reference_tissue(fractions, parameters)
     years = jnp.maximum(jnp.asarray(person.age, dtype=float) - YOUNG_AGE, 0.0)
-    end, _, _ = simulate(
-        start,
-        start,
-        person,
-        therapy,
-        habitual_life(1),
-        parameters,
-        start_day=-years * DAYS_PER_YEAR,
-        stop_day=0.0,
-        steps=steps,
-    )
+    time_step = years * DAYS_PER_YEAR / steps
+    middles = (jnp.arange(steps, dtype=float) + 0.5 - steps) * time_step
+    days = circumstances(person, protocol, habitual_life(1), middles, parameters)
+    end, _, _ = simulate(start, start, days, time_step, parameters)
     ratio = stress_controlled_log_ratio(end, start, parameters)
     young = reference_tissue(end.volume_fraction, parameters)
     relative = jax.tree.map(jnp.divide, end.matrix, young.matrix)

@@ -126,7 +126,7 @@ def young_signals(times: tuple[int, ...] = ()) -> Signals:
 
 
 def hormone_signals(
-    person: Person, therapy: TransdermalEstradiol, day: Scalar, parameters: Parameters
+    person: Person, therapy: TransdermalEstradiol, day: Scalar | Float[Array, "..."], parameters: Parameters
 ) -> Signals:
     """Return what the endocrine system tells bone on a day.
 
@@ -165,7 +165,7 @@ def hormone_signals(
     return replace(signals, androgen_deficit=jnp.asarray(1.0 - effect / full_effect))
 
 
-def natural_estradiol(person: Person, age: Float[Array, ""]) -> Float[Array, ""]:
+def natural_estradiol(person: Person, age: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return estradiol in serum without therapy [pg/ml].
 
     Women: `5 + 95 / (1 + exp((age - FMP + 0.4) / 0.5))`, the mean over the cycle, and 5 within days of
@@ -189,7 +189,7 @@ def natural_estradiol(person: Person, age: Float[Array, ""]) -> Float[Array, ""]
     return ESTRADIOL_FLOOR + ovarian * _ovaries_left(person, age)
 
 
-def natural_testosterone(person: Person, age: Float[Array, ""]) -> Float[Array, ""]:
+def natural_testosterone(person: Person, age: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return testosterone in serum without therapy [ng/dl].
 
     Women: 45 at 20 falling linearly to 25 at 45, flat through menopause, halved by removal of the ovaries.
@@ -211,8 +211,8 @@ def natural_testosterone(person: Person, age: Float[Array, ""]) -> Float[Array, 
 
 
 def transdermal_estradiol(
-    therapy: TransdermalEstradiol, day: Scalar, parameters: Parameters
-) -> Float[Array, ""]:
+    therapy: TransdermalEstradiol, day: Scalar | Float[Array, "..."], parameters: Parameters
+) -> Float[Array, "..."]:
     """Return what the therapy adds to estradiol in serum [pg/ml].
 
     The level follows the dose at once: bone answers over weeks, a patch settles in days.
@@ -226,17 +226,17 @@ def transdermal_estradiol(
     return treated.astype(now.dtype) * (parameters.transdermal_gain * therapy.dose_ug_per_day)
 
 
-def _saturating(level: Scalar, half_effect: Scalar, order: int) -> Scalar:
+def _saturating(level, half_effect: Scalar, order: int):
     """Return level^n / (half_effect^n + level^n) [-]."""
     return level**order / (half_effect**order + level**order)
 
 
-def _male_share(age: Float[Array, ""]) -> Float[Array, ""]:
+def _male_share(age: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the sex hormones of a man relative to those at 30, `1 - 0.006 (age - 30)` after 30 [-]."""
     return 1.0 - 0.006 * jnp.maximum(age - 30.0, 0.0)
 
 
-def _ovaries_left(person: Person, age: Float[Array, ""]) -> Float[Array, ""]:
+def _ovaries_left(person: Person, age: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the share of ovarian hormone still in the blood after surgery, 1 before it [-]."""
     days_since = jnp.maximum(age - jnp.asarray(person.oophorectomy, age.dtype), 0.0) * DAYS_PER_YEAR
     return jnp.exp(-days_since / SURGICAL_DECAY_DAYS)

@@ -25,7 +25,7 @@ from remodel.model import Ends, Model, Observation, State
 from remodel.observation import bone_volume_fraction, volumetric_density
 from remodel.person import age_on
 from remodel.stimulus import daily_stimulus, tissue_energy_strain
-from remodel.tissue import Tissue, advance_with_turnover
+from remodel.tissue import Circumstances, Tissue, advance_with_turnover
 
 
 def young_modulus(model: Model, tissue: Tissue) -> Float[Array, " elements"]:
@@ -78,13 +78,14 @@ def step(model: Model, state: State) -> tuple[State, Ends]:
     stimulus = sensed_stimulus(model, state.tissue, strain, weights)
     log_ratio = jnp.log(_trusted(model, stimulus) / model.reference)
 
-    def short_step(index, carry):
-        middle = day + (index.astype(day.dtype) + 0.5) * settings.inner_step_days
-        return live(model, carry[0], log_ratio, middle)
+    def short_step(carry, now):
+        return live(model, carry[0], log_ratio, now), None
 
     count = round(settings.step_days / settings.inner_step_days)
+    middles = day + (jnp.arange(count, dtype=float) + 0.5) * settings.inner_step_days
     start = (state.tissue, state.resorption, state.formation)
-    tissue, resorption, formation = lax.fori_loop(0, count, short_step, start)
+    days = brought(model, middles)
+    (tissue, resorption, formation), _ = lax.scan(short_step, start, days)
     after = State(
         state.day + settings.step_days,
         tissue,
@@ -160,22 +161,25 @@ def observe(model: Model, state: State) -> tuple[State, Observation]:
     return eqx.tree_at(lambda s: s.test_displacement, state, found.displacement), observation
 
 
+def brought(model: Model, days: Float[Array, "*times"]) -> Circumstances:
+    """Return what some days bring to bone whose activities are in its strain."""
+    age = age_on(model.person, days)
+    return Circumstances(
+        hormone_signals(model.person, model.therapy, days, model.parameters),
+        load_at_age(age, model.parameters),
+        age,
+    )
+
+
 def live(
-    model: Model, tissue: Tissue, log_ratio: Float[Array, " elements"], day: Float[Array, ""]
+    model: Model, tissue: Tissue, log_ratio: Float[Array, " elements"], now: Circumstances
 ) -> tuple[Tissue, Float[Array, " elements"], Float[Array, " elements"]]:
-    """Return the tissue after one short step around a day, and its resorption and formation [1/day].
+    """Return the tissue after one short step, and its resorption and formation [1/day].
 
     What does not live stays as it is.
     """
-    age = age_on(model.person, day)
     after, resorption, formation = advance_with_turnover(
-        tissue,
-        log_ratio,
-        hormone_signals(model.person, model.therapy, day, model.parameters),
-        load_at_age(age, model.parameters),
-        age,
-        model.settings.inner_step_days,
-        model.parameters,
+        tissue, log_ratio, now, model.settings.inner_step_days, model.parameters
     )
     after = jax.tree.map(lambda new, old: jnp.where(model.living, new, old), after, tissue)
     none = jnp.zeros_like(resorption)

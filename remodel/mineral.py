@@ -56,6 +56,9 @@ def advance_matrix(
     formation: Float[Array, " elements"],
     time_step: Scalar,
     parameters: Parameters,
+    *,
+    osteoid_delay: Scalar = 1.0,
+    mineral_supply: Scalar = 1.0,
 ) -> Matrix:
     """Return the matrix after a step of constant rates [-].
 
@@ -70,12 +73,14 @@ def advance_matrix(
         formation: F [1/day].
         time_step: Length of the step [day].
         parameters: Rates and limits.
+        osteoid_delay: Time of osteoid relative to the reference: longer without vitamin D [-].
+        mineral_supply: Primary mineral relative to the reference: less without vitamin D [-].
 
     Source:
         Martínez-Reina & Pivonka 2019, Math. Biosci. Eng. 16:2063-2089 (fast pool, lag); Ruffoni et al. 2007,
         doi:10.1016/j.bone.2006.11.012 (slow pool); closure by two moments derived here.
     """
-    time = parameters.osteoid_time
+    time = parameters.osteoid_time * osteoid_delay
     ripening = (matrix.osteoid - formation * time) * -jnp.expm1(-time_step / time)
     mineralising = ripening + formation * time_step
     mineralised = matrix.mineralised + (mineralising - resorption * time_step)
@@ -84,7 +89,8 @@ def advance_matrix(
     fast_rate = parameters.fast_mineral_rate * time_step
     slow_rate = parameters.slow_mineral_rate * time_step
     gain_fast = (
-        parameters.primary_mineral * mineralising + fast_rate * parameters.fast_mineral_limit * half_way
+        parameters.primary_mineral * mineral_supply * mineralising
+        + fast_rate * parameters.fast_mineral_limit * half_way
     )
     gain_slow = slow_rate * parameters.slow_mineral_limit * half_way
     return Matrix(

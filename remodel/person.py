@@ -49,7 +49,7 @@ class Person(eqx.Module):
             _check_range("oophorectomy", self.oophorectomy, 18.0, 110.0, "leave it out without surgery")
 
 
-def age_on(person: Person, day: Scalar) -> Float[Array, ""]:
+def age_on(person: Person, day: Scalar | Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the age on a day of the study [year].
 
     Computed from the day count each time, never accumulated, in the widest float that JAX has switched on: in

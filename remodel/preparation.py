@@ -18,7 +18,7 @@ from remodel.activity import ActivityPlan, habitual_cycle_weights, habitual_life
 from remodel.history import initial_tissue, live_through
 from remodel.hormones import TransdermalEstradiol
 from remodel.kernel import sensing_length
-from remodel.loop import habitual_strain, live, sensed_stimulus, worst
+from remodel.loop import brought, habitual_strain, live, sensed_stimulus, worst
 from remodel.model import Model, Settings, State
 from remodel.parameters import Parameters
 from remodel.person import Person
@@ -173,7 +173,8 @@ def _sense_baseline(model: Model, at_rest: Float[Array, "cases nodes 3"]):
 def _first_turnover(model: Model) -> tuple[Float[Array, " elements"], Float[Array, " elements"]]:
     """Return resorption and formation on the day of the scan [1/day]."""
     log_ratio = jnp.log(model.baseline_stimulus / model.reference)
-    _, resorption, formation = live(model, model.baseline, log_ratio, jnp.asarray(LAST_DAY, float))
+    yesterday = brought(model, jnp.asarray(LAST_DAY, float))
+    _, resorption, formation = live(model, model.baseline, log_ratio, yesterday)
     return resorption, formation
 
 

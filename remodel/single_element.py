@@ -11,15 +11,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from remodel.activity import ActivityPlan, cycle_weights, habitual_cycle_weights, load_at_age
-from remodel.hormones import TransdermalEstradiol, hormone_signals
+from remodel.hormones import hormone_signals
 from remodel.mineral import modulus_ratio
 from remodel.parameters import Parameters, Scalar
 from remodel.person import Person, age_on
-from remodel.tissue import Tissue, advance_with_turnover
+from remodel.tissue import Circumstances, Tissue, advance_with_turnover
+from remodel.treatment import Protocol
 
 
 class Course(eqx.Module):
-    """Single elements at sample times."""
+    """Single elements at sample times, and what these times brought."""
 
     day: Float[Array, " times"]
     """Day of the study [day]."""
@@ -29,6 +30,8 @@ class Course(eqx.Module):
     """Resorption in the last step before each time [1/day]."""
     formation: Float[Array, "times elements"]
     """Formation in the last step before each time [1/day]."""
+    brought: Circumstances
+    """Hormones, drugs, load and age in that step."""
 
 
 def stress_controlled_log_ratio(
@@ -51,50 +54,55 @@ def activity_ratio(plan: ActivityPlan, day: Scalar, parameters: Parameters) -> F
     return (today / habitual) ** (1.0 / parameters.strain_exponent)
 
 
+def circumstances(
+    person: Person,
+    protocol: Protocol,
+    plan: ActivityPlan,
+    days: Float[Array, " times"],
+    parameters: Parameters,
+) -> Circumstances:
+    """Return what some days bring to bone whose strain comes from a given stress.
+
+    Args:
+        person: Whose hormones and age.
+        protocol: Treatments.
+        plan: Activities; strain counts as equal in all load cases.
+        days: Days of the study, rising [day].
+        parameters: The law's numbers.
+    """
+    age = age_on(person, days)
+    activity = jax.vmap(lambda day: activity_ratio(plan, day, parameters))(days)
+    return Circumstances(
+        hormone_signals(person, protocol, days, parameters),
+        load_at_age(age, parameters) * activity,
+        age,
+    )
+
+
 def simulate(
     tissue: Tissue,
     reference: Tissue,
-    person: Person,
-    therapy: TransdermalEstradiol,
-    plan: ActivityPlan,
+    days: Circumstances,
+    time_step: Scalar,
     parameters: Parameters,
-    *,
-    start_day: Scalar,
-    stop_day: Scalar,
-    steps: int,
 ) -> tuple[Tissue, Float[Array, " elements"], Float[Array, " elements"]]:
-    """Return single elements after a time, and the resorption and formation of the last step [1/day].
+    """Return single elements after some steps, and the resorption and formation of the last one [1/day].
 
     Args:
-        tissue: State at `start_day`.
+        tissue: State before the first step.
         reference: State in which the stimulus was the reference, as a rule that at 30.
-        person: Whose hormones and age.
-        therapy: Estradiol given.
-        plan: Activities; strain counts as equal in all load cases.
+        days: What the middle of each step brings, with a leading axis of steps.
+        time_step: Length of each step [day]; keep it at 4 days or less.
         parameters: The law's numbers.
-        start_day: First day, counted from day 0 of the study, may be negative [day].
-        stop_day: Last day [day].
-        steps: Number of equal steps; keep them at 4 days or less.
     """
-    start = jnp.asarray(start_day, dtype=float)
-    time_step = (jnp.asarray(stop_day, dtype=float) - start) / steps
 
-    def step(carry, index):
+    def step(carry, now):
         tissue, _, _ = carry
-        day = start + (index.astype(start.dtype) + 0.5) * time_step
-        age = age_on(person, day)
-        return advance_with_turnover(
-            tissue,
-            stress_controlled_log_ratio(tissue, reference, parameters),
-            hormone_signals(person, therapy, day, parameters),
-            load_at_age(age, parameters) * activity_ratio(plan, day, parameters),
-            age,
-            time_step,
-            parameters,
-        ), None
+        ratio = stress_controlled_log_ratio(tissue, reference, parameters)
+        return advance_with_turnover(tissue, ratio, now, time_step, parameters), None
 
     none = jnp.zeros_like(tissue.volume_fraction)
-    after, _ = jax.lax.scan(step, (tissue, none, none), jnp.arange(steps))
+    after, _ = jax.lax.scan(step, (tissue, none, none), days)
     return after
 
 
@@ -102,7 +110,7 @@ def course(
     tissue: Tissue,
     reference: Tissue,
     person: Person,
-    therapy: TransdermalEstradiol,
+    protocol: Protocol,
     plan: ActivityPlan,
     parameters: Parameters,
     *,
@@ -117,8 +125,8 @@ def course(
         tissue: State at `start_day`.
         reference: State in which the stimulus was the reference.
         person: Whose hormones and age.
-        therapy: Estradiol given.
-        plan: Activities.
+        protocol: Treatments.
+        plan: Activities; strain counts as equal in all load cases.
         parameters: The law's numbers.
         start_day: First day, counted from day 0 of the study, may be negative [day].
         interval: Time between samples [day].
@@ -126,21 +134,16 @@ def course(
         steps: Steps in each interval.
     """
     start, length = jnp.asarray(start_day, dtype=float), jnp.asarray(interval, dtype=float)
+    time_step = length / steps
+    middles = start + (jnp.arange(samples * steps, dtype=float) + 0.5) * time_step
+    brought = circumstances(person, protocol, plan, middles, parameters)
+    by_sample = jax.tree.map(lambda row: row.reshape(samples, steps), brought)
 
-    def next_sample(tissue, index):
-        day = start + index.astype(start.dtype) * length
-        after, resorption, formation = simulate(
-            tissue,
-            reference,
-            person,
-            therapy,
-            plan,
-            parameters,
-            start_day=day,
-            stop_day=day + length,
-            steps=steps,
-        )
-        return after, (day + length, after, resorption, formation)
+    def next_sample(tissue, days):
+        after, resorption, formation = simulate(tissue, reference, days, time_step, parameters)
+        return after, (after, resorption, formation)
 
-    _, sampled = jax.lax.scan(next_sample, tissue, jnp.arange(samples))
-    return Course(*sampled)
+    _, (sampled, resorption, formation) = jax.lax.scan(next_sample, tissue, by_sample)
+    ends = start + (jnp.arange(samples, dtype=float) + 1.0) * length
+    last = jax.tree.map(lambda row: row[:, -1], by_sample)
+    return Course(ends, sampled, resorption, formation, last)

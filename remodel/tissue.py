@@ -4,17 +4,37 @@ This is the law that every element of a mesh obeys, and alone it is the model wi
 (`single_element.py`).
 """
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from remodel.cells import Cells, advance_cells, coupled_formation, uncoupled_formation
+from remodel.cells import (
+    Cells,
+    advance_bisphosphonate,
+    advance_cells,
+    coupled_formation,
+    uncoupled_formation,
+    young_cells,
+)
 from remodel.hormones import Signals
 from remodel.mechanostat_curve import formation_factor, gain, resorption_factor, response, set_point
 from remodel.mineral import Matrix, advance_matrix, steady_matrix
 from remodel.parameters import Parameters, Scalar
 from remodel.turnover import LARGEST_FRACTION, SMALLEST_FRACTION, active_surface, turnover_rates
+
+
+class Circumstances(eqx.Module):
+    """What one day, or each of several, brings to all bone alike."""
+
+    signals: Signals
+    """Hormones and drugs."""
+    load: Float[Array, "*times"]
+    """Habitual load relative to that at 30 [-]; what the strain of the elements does not say."""
+    age: Float[Array, "*times"]
+    """[year]"""
 
 
 class Tissue(eqx.Module):
@@ -45,70 +65,75 @@ def reference_tissue(volume_fraction: Float[Array, " elements"], parameters: Par
     """
     fraction = jnp.clip(volume_fraction, SMALLEST_FRACTION, LARGEST_FRACTION)
     turnover = active_surface(fraction, parameters) * parameters.resorption_rate
-    ones = jnp.ones_like(fraction)
-    return Tissue(steady_matrix(fraction, turnover, parameters), Cells(ones, ones, ones, ones))
+    return Tissue(steady_matrix(fraction, turnover, parameters), young_cells(fraction))
 
 
 def log_stimulus_ratio(
-    mechanical_log_ratio: Float[Array, " elements"],
-    signals: Signals,
-    load: Scalar,
-    age: Scalar,
-    parameters: Parameters,
+    mechanical_log_ratio: Float[Array, " elements"], now: Circumstances, parameters: Parameters
 ) -> Float[Array, " elements"]:
     """Return `ln u`, with `u = load S / (S_ref H)` the stimulus relative to the set point [-].
 
     Args:
         mechanical_log_ratio: ln(S / S_ref), from mechanics [-].
-        signals: Hormones, which shift the set point H.
-        load: Habitual load at this age relative to 30 [-].
-        age: Age [year].
+        now: Hormones, which shift the set point H; load; age.
         parameters: Shifts of the set point.
     """
-    dtype = mechanical_log_ratio.dtype
-    shift = jnp.log(jnp.asarray(load, dtype)) - jnp.log(set_point(signals, age, parameters)).astype(dtype)
-    return mechanical_log_ratio + shift
+    return mechanical_log_ratio + jnp.log(now.load) - jnp.log(set_point(now.signals, now.age, parameters))
 
 
 def advance_with_turnover(
     tissue: Tissue,
     mechanical_log_ratio: Float[Array, " elements"],
-    signals: Signals,
-    load: Scalar,
-    age: Scalar,
+    now: Circumstances,
     time_step: Scalar,
     parameters: Parameters,
 ) -> tuple[Tissue, Float[Array, " elements"], Float[Array, " elements"]]:
     """Return the tissue after one step, and its resorption and formation over the step [1/day].
 
     Strain and hormones are held over the step. Exponential updates make any step stable; for accuracy keep it
-    at 2 days and not above 8. Hormones, age and load may come in a wider float than the tissue: they are
-    taken at full precision by the caller and rounded here.
+    at 2 days and not above 8. What the day brings may come in a wider float than the tissue: it is taken at
+    full precision by the caller and rounded here.
 
     Args:
         tissue: Before the step.
         mechanical_log_ratio: ln(S / S_ref), from mechanics [-].
-        signals: Hormones in the middle of the step.
-        load: Habitual load at this age relative to 30 [-].
-        age: Age in the middle of the step [year].
+        now: What the middle of the step brings.
         time_step: Length of the step [day].
         parameters: The law's numbers.
     """
     dtype = tissue.matrix.mineralised.dtype
-    signals = jax.tree.map(lambda level: jnp.asarray(level, dtype), signals)
-    load, age, time_step = (jnp.asarray(number, dtype) for number in (load, age, time_step))
-    ratio = log_stimulus_ratio(mechanical_log_ratio, signals, load, age, parameters)
+    now = jax.tree.map(lambda level: jnp.asarray(level, dtype), now)
+    parameters = jax.tree.map(lambda number: jnp.asarray(number, dtype), parameters)
+    time_step, signals = jnp.asarray(time_step, dtype), now.signals
+    ratio = log_stimulus_ratio(mechanical_log_ratio, now, parameters)
     answer = response(ratio, gain(signals, parameters), parameters)
     build = formation_factor(answer, parameters)
     cells, mean_cells = advance_cells(
-        tissue.cells, signals, resorption_factor(answer, parameters), time_step, parameters
+        tissue.cells,
+        signals,
+        jnp.maximum(-jnp.expm1(ratio), 0.0),
+        resorption_factor(answer, parameters),
+        time_step,
+        parameters,
     )
     resorption, formation = turnover_rates(
         tissue.volume_fraction,
         mean_cells,
-        coupled_formation(signals, age, build, parameters),
-        uncoupled_formation(build, parameters),
+        coupled_formation(signals, now.age, build, parameters),
+        uncoupled_formation(signals, mean_cells.lining, build, parameters),
         parameters,
     )
-    matrix = advance_matrix(tissue.matrix, resorption, formation, time_step, parameters)
-    return Tissue(matrix, cells), resorption, formation
+    renewal = resorption / tissue.matrix.mineralised
+    drug = advance_bisphosphonate(
+        cells.bisphosphonate, signals.bisphosphonate_uptake, renewal, time_step, parameters
+    )
+    matrix = advance_matrix(
+        tissue.matrix,
+        resorption,
+        formation,
+        time_step,
+        parameters,
+        osteoid_delay=signals.osteoid_delay,
+        mineral_supply=signals.mineral_supply,
+    )
+    return Tissue(matrix, replace(cells, bisphosphonate=drug)), resorption, formation

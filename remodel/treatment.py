@@ -1,0 +1,5 @@
+"""Placeholder until treatments are merged."""
+
+from remodel.hormones import TransdermalEstradiol as Protocol
+
+__all__ = ["Protocol"]
