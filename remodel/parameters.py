@@ -199,3 +199,15 @@ class Parameters(eqx.Module):
     """Exponent from resorption to serum CTX [-]. Fit (0.08)."""
     formation_marker_exponent: Scalar = 1.1920602053912774
     """Exponent from formation to serum P1NP [-]. Fit (0.11)."""
+    spine_trabecular: Scalar = 0.7560000308053649
+    """Share of the mineral of the lumbar spine in trabecular bone [-]. Fit (0.09)."""
+    spine_endocortical: Scalar = 0.15283927123386637
+    """Share of the mineral of the lumbar spine in endocortical bone [-]. Fit, not informed (0.30)."""
+    hip_trabecular: Scalar = 0.24360036491393722
+    """Share of the mineral of the total hip in trabecular bone [-]. Fit (0.14)."""
+    hip_endocortical: Scalar = 0.19202524220598302
+    """Share of the mineral of the total hip in endocortical bone [-]. Fit, not informed (0.29)."""
+    neck_trabecular: Scalar = 0.30
+    """Share of the mineral of the femoral neck in trabecular bone [-]. Assumed."""
+    neck_endocortical: Scalar = 0.28
+    """Share of the mineral of the femoral neck in endocortical bone [-]. Assumed: its cortex is thin and porous."""
