@@ -61,6 +61,25 @@ def live_through(
         nodes: Number of densities.
         steps: Number of steps; the default makes them 2 days long at 74.
     """
+    start, end = single_elements(person, protocol, parameters, nodes=nodes, steps=steps)
+    ratio = stress_controlled_log_ratio(end, start, parameters)
+    young = reference_tissue(end.volume_fraction, parameters)
+    relative = jax.tree.map(jnp.divide, end.matrix, young.matrix)
+    return History(end.volume_fraction, ratio, end.cells, relative)
+
+
+def single_elements(
+    person: Person, protocol: Protocol, parameters: Parameters, *, nodes: int = 48, steps: int = 8000
+) -> tuple[Tissue, Tissue]:
+    """Return single elements of many densities at 30, and what the years up to day 0 made of them.
+
+    Args:
+        person: Whose years.
+        protocol: Treatments.
+        parameters: The law's numbers.
+        nodes: Number of densities.
+        steps: Number of steps.
+    """
     # Even in the logit, because the state changes fastest with density near the two ends.
     fractions = jax.nn.sigmoid(jnp.linspace(-3.5, 4.0, nodes, dtype=float))
     start = reference_tissue(fractions, parameters)
@@ -68,11 +87,7 @@ def live_through(
     time_step = years * DAYS_PER_YEAR / steps
     middles = (jnp.arange(steps, dtype=float) + 0.5 - steps) * time_step
     days = circumstances(person, protocol, habitual_life(1), middles, parameters)
-    end, _, _ = simulate(start, start, days, time_step, parameters)
-    ratio = stress_controlled_log_ratio(end, start, parameters)
-    young = reference_tissue(end.volume_fraction, parameters)
-    relative = jax.tree.map(jnp.divide, end.matrix, young.matrix)
-    return History(end.volume_fraction, ratio, end.cells, relative)
+    return start, simulate(start, start, days, time_step, parameters)[0]
 
 
 def initial_tissue(

@@ -1,0 +1,81 @@
+"""What the law says of a bone without space: each element alone under constant stress.
+
+The curve beside that of a run in three dimensions. Where they part, neighbours have taken load from each other
+or given it, or the bone's own geometry has changed how strain follows density.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from remodel.activity import ActivityPlan
+from remodel.history import single_elements
+from remodel.parameters import Parameters, Scalar
+from remodel.person import Person
+from remodel.single_element import course
+from remodel.treatment import Protocol
+
+
+class WithoutSpace(eqx.Module):
+    """Means over a bone whose elements know nothing of each other, relative to day 0."""
+
+    day: Float[Array, " times"]
+    """[day]"""
+    volume: Float[Array, " times"]
+    """Bone volume [-]."""
+    mineral: Float[Array, " times"]
+    """Mineral [-]."""
+
+
+@eqx.filter_jit
+def course_without_space(
+    person: Person,
+    protocol: Protocol,
+    plan: ActivityPlan,
+    parameters: Parameters,
+    volume_fraction: Float[Array, " elements"],
+    *,
+    interval: Scalar,
+    samples: int,
+    steps: int,
+) -> WithoutSpace:
+    """Return how a bone would change if each of its elements lived alone under constant stress.
+
+    Single elements of many densities are followed; the bone's own densities look up in them what became of theirs.
+
+    Args:
+        person: Whose bone.
+        protocol: Treatments.
+        plan: Activities.
+        parameters: The law's numbers.
+        volume_fraction: Of the bone on day 0 [-].
+        interval: Time between samples [day].
+        samples: Number of intervals.
+        steps: Steps of the law in each.
+    """
+    young, today = single_elements(person, protocol, parameters)
+    after = course(
+        today,
+        young,
+        person,
+        protocol,
+        plan,
+        parameters,
+        start_day=0.0,
+        interval=interval,
+        samples=samples,
+        steps=steps,
+    )
+
+    def total(column: Float[Array, " nodes"]) -> Float[Array, ""]:
+        return jnp.sum(jnp.interp(volume_fraction, today.volume_fraction, column))
+
+    def course_of(start: Float[Array, " nodes"], rows: Float[Array, "times nodes"]) -> Float[Array, " times"]:
+        totals = jnp.stack([total(start), *(total(row) for row in rows)])
+        return totals / totals[0]
+
+    return WithoutSpace(
+        jnp.concatenate([jnp.zeros(1, dtype=float), after.day]),
+        course_of(today.volume_fraction, after.tissue.volume_fraction),
+        course_of(today.mineral, after.tissue.mineral),
+    )
