@@ -13,12 +13,12 @@ from jaxtyping import Array, Float
 
 from remodel.activity import habitual_life
 from remodel.cells import Cells
-from remodel.hormones import TransdermalEstradiol
 from remodel.mineral import Matrix
 from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, Person
 from remodel.single_element import simulate, stress_controlled_log_ratio
 from remodel.tissue import Tissue, reference_tissue
+from remodel.treatment import Protocol
 
 YOUNG_AGE = 30.0
 """Age at which bone counts as adapted, balanced and steady [year]."""
@@ -41,7 +41,7 @@ class History(eqx.Module):
 @eqx.filter_jit
 def live_through(
     person: Person,
-    therapy: TransdermalEstradiol,
+    therapy: Protocol,
     parameters: Parameters,
     *,
     nodes: int = 48,
@@ -56,7 +56,7 @@ def live_through(
 
     Args:
         person: Whose years.
-        therapy: Estradiol given.
+        therapy: What is given.
         parameters: The law's numbers.
         nodes: Number of densities.
         steps: Number of steps; the default makes them 2 days long at 74.

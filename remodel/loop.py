@@ -139,7 +139,7 @@ def observe(model: Model, state: State) -> tuple[State, Observation]:
     failure = jnp.where(found.status == Status.CONVERGED, jnp.abs(force) * factor, jnp.nan)
     day = state.day.astype(float)
     age = age_on(model.person, day)
-    signals = hormone_signals(model.person, model.therapy, day, model.parameters)
+    signals = hormone_signals(model.person, model.protocol, day, model.parameters)
     volume = float(np.prod(model.spacing))
     observation = Observation(
         day=state.day,
@@ -171,7 +171,7 @@ def live(
     after, resorption, formation = advance_with_turnover(
         tissue,
         log_ratio,
-        hormone_signals(model.person, model.therapy, day, model.parameters),
+        hormone_signals(model.person, model.protocol, day, model.parameters),
         load_at_age(age, model.parameters),
         age,
         model.settings.inner_step_days,

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from remodel.activity import ActivityPlan, cycle_weights, habitual_cycle_weights, load_at_age
-from remodel.hormones import TransdermalEstradiol, hormone_signals
+from remodel.hormones import hormone_signals
 from remodel.mineral import modulus_ratio
 from remodel.parameters import Parameters, Scalar
 from remodel.person import Person, age_on
 from remodel.tissue import Tissue, advance_with_turnover
+from remodel.treatment import Protocol
 
 
 class Course(eqx.Module):
@@ -55,7 +56,7 @@ def simulate(
     tissue: Tissue,
     reference: Tissue,
     person: Person,
-    therapy: TransdermalEstradiol,
+    therapy: Protocol,
     plan: ActivityPlan,
     parameters: Parameters,
     *,
@@ -69,7 +70,7 @@ def simulate(
         tissue: State at `start_day`.
         reference: State in which the stimulus was the reference, as a rule that at 30.
         person: Whose hormones and age.
-        therapy: Estradiol given.
+        therapy: What is given.
         plan: Activities; strain counts as equal in all load cases.
         parameters: The law's numbers.
         start_day: First day, counted from day 0 of the study, may be negative [day].
@@ -102,7 +103,7 @@ def course(
     tissue: Tissue,
     reference: Tissue,
     person: Person,
-    therapy: TransdermalEstradiol,
+    therapy: Protocol,
     plan: ActivityPlan,
     parameters: Parameters,
     *,
@@ -117,7 +118,7 @@ def course(
         tissue: State at `start_day`.
         reference: State in which the stimulus was the reference.
         person: Whose hormones and age.
-        therapy: Estradiol given.
+        therapy: What is given.
         plan: Activities.
         parameters: The law's numbers.
         start_day: First day, counted from day 0 of the study, may be negative [day].
