@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -76,12 +75,10 @@ def _treatments(model: Model):
 
 @eqx.filter_jit
 def _follow(model: Model, months: int) -> PersonCourse:
-    return follow_person(
-        model.person, model.protocol, model.protocol, model.activity, model.parameters, months=months
-    )
+    return follow_person(model.person, (), model.protocol, model.activity, model.parameters, months=months)
 
 
-@jax.jit
+@eqx.filter_jit
 def _levels(model: Model, brought: Circumstances) -> dict[str, Float[Array, " times"]]:
     signals = brought.signals
     found = {name: getattr(signals, field) for name, field in LEVELS.items()}

@@ -124,7 +124,7 @@ def follow_person(
         start,
         young_skeleton(parameters),
         person,
-        (before, protocol)[1],
+        (*before, *protocol),
         plan,
         parameters,
         start_day=0.0,
