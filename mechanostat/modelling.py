@@ -16,13 +16,13 @@ from meshes.image import Image, read_image
 from meshes.scan import Calibration
 from meshes.voxel import VoxelMesh, gross_section
 from remodel.activity import ActivityPlan, habitual_life, with_bed_rest, with_training
-from remodel.hormones import TransdermalEstradiol
 from remodel.kernel import sensing_length
 from remodel.model import Model, Settings, State
 from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, NEVER, Person
 from remodel.preparation import HabitualLoad, prepare
 from remodel.reference import global_reference
+from remodel.treatment import Protocol, treatment
 
 
 class Subject(NamedTuple):
@@ -98,7 +98,7 @@ def model_of(study: Study, bone: Bone) -> tuple[Model, State]:
         loads=[habitual_load(load, mesh) for load in study.loads],
         tests=[strength_test(study, mesh)],
         person=person_of(study),
-        therapy=therapy_of(study),
+        protocol=therapy_of(study),
         activity=activity_of(study),
         parameters=parameters_of(study),
         poisson_ratio=study.mechanics.poisson_ratio,
@@ -153,13 +153,18 @@ def person_of(study: Study) -> Person:
     return Person(table.sex, table.age, table.menopause_age, surgery)
 
 
-def therapy_of(study: Study) -> TransdermalEstradiol:
-    """Return the treatment of a study; without one, a dose of zero."""
-    if not study.protocol:
-        return TransdermalEstradiol()
-    table = study.protocol[0]
-    stop = NEVER if table.stop_years is None else table.stop_years * DAYS_PER_YEAR
-    return TransdermalEstradiol(table.dose_ug_per_day, table.start_years * DAYS_PER_YEAR, stop)
+def therapy_of(study: Study) -> Protocol:
+    """Return the treatments of a study."""
+    return tuple(
+        treatment(
+            table.agent,
+            table.dose_ug_per_day,
+            "µg",
+            start_day=table.start_years * DAYS_PER_YEAR,
+            stop_day=NEVER if table.stop_years is None else table.stop_years * DAYS_PER_YEAR,
+        )
+        for table in study.protocol
+    )
 
 
 def activity_of(study: Study) -> ActivityPlan:

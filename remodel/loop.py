@@ -140,7 +140,7 @@ def observe(model: Model, state: State) -> tuple[State, Observation]:
     failure = jnp.where(found.status == Status.CONVERGED, jnp.abs(force) * factor, jnp.nan)
     day = state.day.astype(float)
     age = age_on(model.person, day)
-    signals = hormone_signals(model.person, model.therapy, day, model.parameters)
+    signals = hormone_signals(model.person, model.protocol, day, model.parameters)
     volume = float(np.prod(model.spacing))
     observation = Observation(
         day=state.day,
@@ -165,7 +165,7 @@ def brought(model: Model, days: Float[Array, "*times"]) -> Circumstances:
     """Return what some days bring to bone whose activities are in its strain."""
     age = age_on(model.person, days)
     return Circumstances(
-        hormone_signals(model.person, model.therapy, days, model.parameters),
+        hormone_signals(model.person, model.protocol, days, model.parameters),
         load_at_age(age, model.parameters),
         age,
     )

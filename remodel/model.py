@@ -9,10 +9,10 @@ from fem.equilibrium import MAX_ITERATIONS, TOLERANCE, Precision, Structure
 from fem.loads import Boundary
 from fem.strength import CRITICAL_STRAIN, CRITICAL_VOLUME
 from remodel.activity import ActivityPlan
-from remodel.hormones import TransdermalEstradiol
 from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.tissue import Tissue
+from remodel.treatment import Protocol
 
 Stimulus = Literal["effective-apparent-strain", "tissue-energy"]
 """What the cells sense; the second is the unstable negative control."""
@@ -75,7 +75,7 @@ class Model(eqx.Module):
     regions: Bool[Array, "regions elements"]
     """Regions that are measured apart."""
     person: Person
-    therapy: TransdermalEstradiol
+    protocol: Protocol
     activity: ActivityPlan
     parameters: Parameters
     load_names: tuple[str, ...] = eqx.field(static=True)

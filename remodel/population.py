@@ -46,7 +46,9 @@ class TruncatedNormal(eqx.Module):
 
     def __check_init__(self):
         if not self.sd > 0.0:
-            raise ValueError(f"`sd` must be positive, got {self.sd:g}; give a number alone for a fixed value.")
+            raise ValueError(
+                f"`sd` must be positive, got {self.sd:g}; give a number alone for a fixed value."
+            )
         if not self.low < self.high:
             raise ValueError(f"`low` must be below `high`, got {self.low:g} and {self.high:g}.")
         if not self.low <= self.mean <= self.high:
@@ -101,7 +103,9 @@ class Population(eqx.Module):
             if self.sex == "male":
                 raise ValueError("`years_since_menopause` is for women; leave it out.")
             if "final_menstrual_period" in self.quantities:
-                raise ValueError("give one of `years_since_menopause` and `final_menstrual_period`, not both.")
+                raise ValueError(
+                    "give one of `years_since_menopause` and `final_menstrual_period`, not both."
+                )
         for name, distribution in self.quantities.items():
             check_quantity(name, distribution, self.sex)
 
@@ -128,7 +132,9 @@ def check_quantity(name: str, distribution: Distribution, sex: Literal["female",
         Person(**({"sex": sex, "age": 50.0} | {name: value}))
 
 
-def quantile(distribution: Distribution, share: Float[np.ndarray, " persons"]) -> Float[np.ndarray, " persons"]:
+def quantile(
+    distribution: Distribution, share: Float[np.ndarray, " persons"]
+) -> Float[np.ndarray, " persons"]:
     """Return the values below which shares of a distribution lie, in its unit.
 
     Args:
@@ -159,7 +165,9 @@ def draw_persons(population: Population) -> Person:
     others = Person(population.sex, 50.0)
     numbers = {name: getattr(others, name) for name in QUANTITIES} | drawn
     stacked = {
-        name: None if number is None else jnp.broadcast_to(jnp.asarray(number, dtype=float), (population.persons,))
+        name: None
+        if number is None
+        else jnp.broadcast_to(jnp.asarray(number, dtype=float), (population.persons,))
         for name, number in numbers.items()
     }
     return Person(sex=population.sex, **stacked)
@@ -195,7 +203,10 @@ def _years_since(
     """Return the years since menopause, given that it came between 30 and 65 [year]."""
     first, last = age - MENOPAUSE_AGES[1], age - MENOPAUSE_AGES[0]
     if isinstance(distribution, Fixed):
-        years, fits = quantile(distribution, share), (first <= distribution.value) & (distribution.value <= last)
+        years, fits = (
+            quantile(distribution, share),
+            (first <= distribution.value) & (distribution.value <= last),
+        )
     else:
         frozen = _frozen(distribution)
         below = frozen.cdf(first)

@@ -16,7 +16,6 @@ from fem.loads import LoadCase, stacked
 from meshes.voxel import VoxelMesh, face_neighbours
 from remodel.activity import ActivityPlan, habitual_cycle_weights, habitual_life
 from remodel.history import initial_tissue, live_through
-from remodel.hormones import TransdermalEstradiol
 from remodel.kernel import sensing_length
 from remodel.loop import brought, habitual_strain, live, sensed_stimulus, worst
 from remodel.model import Model, Settings, State
@@ -24,6 +23,7 @@ from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.reference import blended_reference, local_reference
 from remodel.tissue import Tissue
+from remodel.treatment import Protocol
 
 LAST_DAY = -1.0
 """The day before the scan, whose turnover is reported first: what starts on day 0 is not yet on it [day]."""
@@ -46,7 +46,7 @@ def prepare(
     loads: Sequence[HabitualLoad],
     tests: Sequence[LoadCase],
     person: Person,
-    therapy: TransdermalEstradiol | None = None,
+    protocol: Protocol = (),
     activity: ActivityPlan | None = None,
     parameters: Parameters | None = None,
     poisson_ratio: float = 0.3,
@@ -70,7 +70,7 @@ def prepare(
         loads: Load cases of habitual life.
         tests: Strength tests.
         person: Whose bone it is.
-        therapy: Estradiol given; none by default.
+        protocol: What is given; nothing by default.
         activity: What the person does; habitual life by default.
         parameters: The law's numbers.
         poisson_ratio: Of the tissue [-].
@@ -92,8 +92,8 @@ def prepare(
     dtype = working_dtype(settings.precision)
     fraction = _check_fraction(volume_fraction, mesh)
     parameters = Parameters() if parameters is None else parameters
-    person, treatment = _as_leaves(person), _as_leaves(therapy or TransdermalEstradiol())
-    tissue, habitual_ratio = _tissue_of_the_past(person, treatment, jnp.asarray(fraction, dtype), parameters)
+    person, protocol = _as_leaves(person), _as_leaves(protocol)
+    tissue, habitual_ratio = _tissue_of_the_past(person, protocol, jnp.asarray(fraction, dtype), parameters)
     cases = [_checked_load(load).case for load in loads]
     alive = np.ones(mesh.elements, bool) if living is None else np.asarray(living)
     measured = {"bone": alive} | dict(regions or {})
@@ -114,7 +114,7 @@ def prepare(
         living=jnp.asarray(alive),
         regions=jnp.asarray(np.stack(list(measured.values()))),
         person=person,
-        therapy=treatment,
+        protocol=protocol,
         activity=habitual_life(len(loads)) if activity is None else activity,
         parameters=parameters,
         load_names=tuple(load.name for load in loads),
@@ -155,11 +155,11 @@ def _with_reference(
 @eqx.filter_jit
 def _tissue_of_the_past(
     person: Person,
-    therapy: TransdermalEstradiol,
+    protocol: Protocol,
     volume_fraction: Float[Array, " elements"],
     parameters: Parameters,
 ) -> tuple[Tissue, Float[Array, " elements"]]:
-    return initial_tissue(live_through(person, therapy, parameters), volume_fraction, parameters)
+    return initial_tissue(live_through(person, protocol, parameters), volume_fraction, parameters)
 
 
 @eqx.filter_jit

@@ -7,7 +7,7 @@ import pytest
 
 from remodel.activity import habitual_life, load_at_age
 from remodel.history import initial_tissue, live_through
-from remodel.hormones import TransdermalEstradiol, hormone_signals
+from remodel.hormones import hormone_signals
 from remodel.observation import bone_volume_fraction, volumetric_density
 from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, Person, age_on
@@ -16,7 +16,7 @@ from remodel.single_element import circumstances, course, simulate, stress_contr
 from remodel.tissue import Circumstances, advance_with_turnover, reference_tissue
 
 PARAMETERS = Parameters()
-UNTREATED = TransdermalEstradiol()
+UNTREATED = ()
 FRACTIONS = jnp.linspace(0.03, 0.95, 40)
 
 

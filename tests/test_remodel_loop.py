@@ -16,12 +16,13 @@ from meshes.segmentation import largest_component
 from meshes.synthetic import random_trabeculae
 from meshes.voxel import voxel_mesh
 from remodel.activity import habitual_life, with_bed_rest, with_training
-from remodel.hormones import TransdermalEstradiol, hormone_signals
+from remodel.hormones import hormone_signals
 from remodel.loop import advance, observe, step, worst, young_modulus
 from remodel.model import Model, Settings, State
 from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.preparation import HabitualLoad, prepare
+from remodel.treatment import treatment
 
 YEAR_STEPS = 2
 """Steps of the block's loop, 180 days each, in a year of 360 days."""
@@ -60,7 +61,7 @@ def ageless(model: Model) -> Model:
 def with_balance(model: Model, factor: float) -> Model:
     """Return the model of a woman long past menopause that acts on nothing but the balance of a site."""
     person = Person("female", 60.0, 30.0)
-    deficit = hormone_signals(person, TransdermalEstradiol(), 0.0, Parameters()).estrogen_deficit
+    deficit = hormone_signals(person, (), 0.0, Parameters()).estrogen_deficit
     model = with_person(ageless(model), person)
     return with_parameters(
         model,
@@ -227,7 +228,7 @@ def test_another_person_therapy_law_or_number_of_steps_does_not_compile_anew(you
         caplog.clear()
         other, state = block(
             person=Person("female", 52.0, 50.0, oophorectomy=51.0),
-            therapy=TransdermalEstradiol(dose_ug_per_day=50.0, start_day=-100.0),
+            protocol=(treatment("estradiol-transdermal", 50.0, start_day=-100.0),),
         )
         state = lived(with_parameters(other, resorption_gain=0.7), state, 3)
         observe(other, state)
@@ -267,7 +268,7 @@ def test_estradiol_prevents_what_menopause_costs_and_strength_falls_more_than_ma
             loads=[HabitualLoad("axial", case, 3.0)],
             tests=[case],
             person=Person("female", 51.0, 51.0),
-            therapy=TransdermalEstradiol(dose_ug_per_day=dose),
+            protocol=(treatment("estradiol-transdermal", dose),),
             settings=Settings(step_days=180),
         )
         state, before = observe(model, state)

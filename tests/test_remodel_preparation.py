@@ -12,13 +12,13 @@ from fem.loads import Hold, Push, load_case
 from fem.standard_tests import axial
 from meshes.voxel import end_plane, voxel_mesh
 from remodel.history import initial_tissue, live_through
-from remodel.hormones import TransdermalEstradiol
 from remodel.kernel import OSTEOCYTE_LENGTH
 from remodel.loop import advance
 from remodel.model import Model, Settings, State
 from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.preparation import HabitualLoad, prepare
+from remodel.treatment import treatment
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_the_density_on_day_0_is_that_of_the_scan_whatever_the_past(young, aged)
 
 def test_the_reference_makes_habitual_strain_mean_what_the_history_says(aged):
     model, state = aged
-    history = live_through(model.person, model.therapy, model.parameters)
+    history = live_through(model.person, model.protocol, model.parameters)
     tissue, ratio = initial_tissue(history, state.tissue.volume_fraction, model.parameters)
     np.testing.assert_allclose(model.baseline_stimulus / model.reference, ratio, rtol=1e-12)
     for wanted, found in zip(jax.tree.leaves(tissue), jax.tree.leaves(state.tissue), strict=True):
@@ -79,8 +79,8 @@ def test_a_stiffer_bone_is_strained_less_by_the_same_force_and_starts_the_same(b
 
 def test_past_therapy_counts_and_therapy_that_starts_today_does_not_change_the_start(block, aged):
     person = Person("female", 53.0, 51.0)
-    _, today = block(person=person, therapy=TransdermalEstradiol(dose_ug_per_day=50.0, start_day=0.0))
-    _, before = block(person=person, therapy=TransdermalEstradiol(dose_ug_per_day=50.0, start_day=-730.0))
+    _, today = block(person=person, protocol=(treatment("estradiol-transdermal", 50.0, start_day=0.0),))
+    _, before = block(person=person, protocol=(treatment("estradiol-transdermal", 50.0, start_day=-730.0),))
     for started, untreated in zip(jax.tree.leaves(today), jax.tree.leaves(aged[1]), strict=True):
         np.testing.assert_array_equal(started, untreated)
     assert float(jnp.mean(before.resorption)) < 0.9 * float(jnp.mean(aged[1].resorption))

@@ -11,7 +11,7 @@ import pytest
 from fem.conjugate_gradients import Status
 from fem.standard_tests import axial, uniaxial
 from meshes.voxel import element_centroids, voxel_mesh
-from remodel.hormones import TransdermalEstradiol, hormone_signals
+from remodel.hormones import hormone_signals
 from remodel.loop import advance, worst
 from remodel.model import Settings
 from remodel.parameters import Parameters
@@ -68,7 +68,7 @@ def menopause_like() -> dict:
     """Return person and law whose estradiol deficit lowers the balance by 7 % and does nothing else."""
     person = Person("female", 60.0, 30.0)
     usual = Parameters()
-    deficit = float(hormone_signals(person, TransdermalEstradiol(), 0.0, usual).estrogen_deficit)
+    deficit = float(hormone_signals(person, (), 0.0, usual).estrogen_deficit)
     law = dataclasses.replace(
         usual,
         early_load_decline=0.0,

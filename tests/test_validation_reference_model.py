@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from remodel.activity import habitual_life, with_bed_rest
-from remodel.hormones import TransdermalEstradiol
 from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, Person
 from remodel.single_element import course
 from remodel.skeleton import FRACTIONS, SHARES, site_shares
 from remodel.tissue import reference_tissue
+from remodel.treatment import treatment
 
 pytestmark = pytest.mark.shared
 PARAMETERS = Parameters()
@@ -26,7 +26,7 @@ REFERENCE = reference_tissue(jnp.asarray(FRACTIONS), PARAMETERS)
 SPINE = site_shares("lumbar spine", PARAMETERS)
 HIP = site_shares("total hip", PARAMETERS)
 WALKING = habitual_life(1)
-UNTREATED = jax.tree.map(jnp.asarray, TransdermalEstradiol())
+UNTREATED = ()
 
 
 @pytest.fixture(scope="module")
@@ -158,13 +158,13 @@ def test_markers_rise_after_menopause_as_in_the_fitted_model(life, anchors):
 
 def test_small_patch_late_gains_as_in_the_fitted_model(life, anchors):
     # The trial's patch of 14 µg/day raised estradiol by 3.8 pg/ml, half of what the default gain gives.
-    patch = TransdermalEstradiol(3.8 / PARAMETERS.transdermal_gain, start_day=0.0)
+    patch = (treatment("estradiol-transdermal", 3.8 / PARAMETERS.transdermal_gain, start_day=0.0),)
     found = net_change(life, 66.0, 24, SPINE, therapy=patch)
     np.testing.assert_allclose(found, anchors["ULTRA LS 2y net"], rtol=0.06)
 
 
 def test_full_patch_after_menopause_gains_in_the_order_of_the_fitted_model(life, anchors):
-    patch = TransdermalEstradiol(50.0, start_day=0.0)
+    patch = (treatment("estradiol-transdermal", 50.0, start_day=0.0),)
     found = 100.0 * float(density_change(*arm(life, 60.0, 24, therapy=patch), SPINE))
     # Age and level in that trial arm of the fit are not recorded.
     np.testing.assert_allclose(found, anchors["HRT LS 2y"], rtol=0.15)
@@ -194,7 +194,7 @@ def test_men_lose_bone_as_in_the_fitted_model(anchors):
 
 
 def spine_after_ten_years(life, dose):
-    patch = TransdermalEstradiol(dose, start_day=0.0)
+    patch = (treatment("estradiol-transdermal", dose, start_day=0.0),)
     return density_change(*arm(life, 56.0, 120, therapy=patch), SPINE)
 
 
