@@ -53,6 +53,19 @@ SITES = (*FITTED_SITES, *ASSUMED_SITES)
 """Places of the skeleton in the model without space."""
 
 
+class DayZero(eqx.Module):
+    """A skeleton on day 0, which its years from 30 left."""
+
+    tissue: Tissue
+    """The three compartments."""
+    resorption: Float[Array, " 3"]
+    """Their resorption in the last step before day 0 [1/day]."""
+    formation: Float[Array, " 3"]
+    """Their formation in that step [1/day]."""
+    brought: Circumstances
+    """Hormones, drugs, load and age in that step."""
+
+
 class PersonCourse(eqx.Module):
     """A person from day 0 on, at the ends of months; all relative to a healthy person of 30 unless said."""
 
@@ -119,12 +132,35 @@ def follow_person(
         parameters: The law's numbers.
         months: Length of the study.
     """
-    start, resorption, formation, last = _history(person, before, parameters)
+    start = day_zero(person, before, parameters)
+    return follow_from(start, person, (*before, *protocol), plan, parameters, months=months)
+
+
+def follow_from(
+    start: DayZero,
+    person: Person,
+    protocol: Protocol,
+    plan: ActivityPlan,
+    parameters: Parameters,
+    *,
+    months: int,
+) -> PersonCourse:
+    """Return a person whose day 0 is known, then and at the end of each month of a study.
+
+    Args:
+        start: By `day_zero`; the same for all arms of a trial.
+        person: Whose skeleton.
+        protocol: All treatments, also those that began before day 0.
+        plan: Activities.
+        parameters: The law's numbers.
+        months: Length of the study.
+    """
+    young = young_skeleton(parameters)
     after = course(
-        start,
-        young_skeleton(parameters),
+        start.tissue,
+        young,
         person,
-        (*before, *protocol),
+        protocol,
         plan,
         parameters,
         start_day=0.0,
@@ -132,12 +168,11 @@ def follow_person(
         samples=months,
         steps=STEPS_PER_MONTH,
     )
-    first = (jnp.zeros((), dtype=float), start, resorption, formation, last)
+    first = (jnp.zeros((), dtype=float), start.tissue, start.resorption, start.formation, start.brought)
     later = (after.day, after.tissue, after.resorption, after.formation, after.brought)
     day, tissue, resorption, formation, brought = jax.tree.map(
         lambda one, many: jnp.concatenate([one[None], many]), first, later
     )
-    young = young_skeleton(parameters)
     rate = _skeletal_sum(active_surface(young.volume_fraction, parameters) * parameters.resorption_rate)
     reference = jax.tree.map(lambda leaf: leaf[None], young.matrix)
     return PersonCourse(
@@ -151,6 +186,23 @@ def follow_person(
     )
 
 
+def day_zero(person: Person, before: Protocol, parameters: Parameters) -> DayZero:
+    """Return where a person's years from 30 ended, in the last step before day 0.
+
+    Args:
+        person: Whose years; before 30 nothing has changed.
+        before: Treatments; those that began before day 0 count.
+        parameters: The law's numbers.
+    """
+    years = jnp.maximum(jnp.asarray(person.age, dtype=float) - YOUNG_AGE, 0.0)
+    time_step = years * DAYS_PER_YEAR / HISTORY_STEPS
+    middles = (jnp.arange(HISTORY_STEPS, dtype=float) + 0.5 - HISTORY_STEPS) * time_step
+    days = circumstances(person, before, habitual_life(1), middles, parameters)
+    young = young_skeleton(parameters)
+    tissue, resorption, formation = simulate(young, young, days, time_step, parameters)
+    return DayZero(tissue, resorption, formation, jax.tree.map(lambda row: row[-1], days))
+
+
 def skeleton_on_day_zero(person: Person, before: Protocol, parameters: Parameters) -> Tissue:
     """Return the three compartments that a person's years from 30 left on day 0.
 
@@ -159,7 +211,7 @@ def skeleton_on_day_zero(person: Person, before: Protocol, parameters: Parameter
         before: Treatments; those that began before day 0 count.
         parameters: The law's numbers.
     """
-    return _history(person, before, parameters)[0]
+    return day_zero(person, before, parameters).tissue
 
 
 def areal_density(course: PersonCourse, site: str, parameters: Parameters) -> Float[Array, " times"]:
@@ -187,19 +239,6 @@ def strength(course: PersonCourse, site: str, parameters: Parameters) -> Float[A
         parameters: The law's numbers, which hold the fitted shares.
     """
     return course.modulus @ site_shares(site, parameters)
-
-
-def _history(
-    person: Person, before: Protocol, parameters: Parameters
-) -> tuple[Tissue, Float[Array, " 3"], Float[Array, " 3"], Circumstances]:
-    """Return the compartments on day 0, their last resorption and formation [1/day], and what day 0 brought."""
-    years = jnp.maximum(jnp.asarray(person.age, dtype=float) - YOUNG_AGE, 0.0)
-    time_step = years * DAYS_PER_YEAR / HISTORY_STEPS
-    middles = (jnp.arange(HISTORY_STEPS, dtype=float) + 0.5 - HISTORY_STEPS) * time_step
-    days = circumstances(person, before, habitual_life(1), middles, parameters)
-    young = young_skeleton(parameters)
-    tissue, resorption, formation = simulate(young, young, days, time_step, parameters)
-    return tissue, resorption, formation, jax.tree.map(lambda row: row[-1], days)
 
 
 def _skeletal_sum(rate: Float[Array, "*times 3"]) -> Float[Array, "*times"]:

@@ -1,0 +1,147 @@
+"""What a virtual trial measures of a person: density, strength, markers, levels in serum.
+
+Density, strength and markers are told as change since day 0 in percent; levels as they are.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from remodel.instruments import InstrumentParameters, lumbar_drift, marrow_fat, single_energy_density
+from remodel.mineral import MINERAL_DENSITY
+from remodel.parameters import Parameters
+from remodel.person import Person, age_on
+from remodel.skeleton import SITES, PersonCourse, areal_density, site_shares, strength, young_skeleton
+
+LEVELS = {
+    "estradiol": "pg/ml",
+    "testosterone": "ng/dl",
+    "progesterone": "ng/ml",
+    "igf1": "ng/ml",
+    "pth": "pM",
+    "glucocorticoid": "mg/day of prednisone",
+    "denosumab": "ng/ml",
+    "romosozumab": "µg/ml",
+    "teriparatide": "times 20 µg/day",
+}
+"""Levels that can be an outcome, by the names of `Signals`, with their units. Of what is injected a visit sees the day
+before, which as a rule is the lowest of its interval."""
+
+MARKERS = {"CTX": "resorption_marker", "P1NP": "formation_marker"}
+"""Turnover markers, and where a course keeps them."""
+
+
+INSTRUMENTS = ("true", "DXA", "QCT", "HR-pQCT")
+"""What may read a density: nothing that errs, DXA with its lumbar drift, single-energy QCT that takes marrow fat for
+missing mineral, HR-pQCT, whose mean densities are true."""
+
+READ_BY = {
+    "areal density": ("true", "DXA"),
+    "volumetric density": ("true", "QCT", "HR-pQCT"),
+    "strength": ("true",),
+}
+"""Quantities of a site, and the instruments that read them."""
+
+QUANTITIES = (*READ_BY, *MARKERS, *LEVELS)
+"""Everything that can be an outcome."""
+
+
+class Outcome(eqx.Module):
+    """One thing that a trial measures."""
+
+    quantity: str = eqx.field(static=True)
+    """One of `QUANTITIES`."""
+    site: str | None = eqx.field(static=True, default=None)
+    """One of `SITES` for the quantities of `READ_BY`, nothing for those of serum."""
+
+    instrument: str = eqx.field(static=True, default="true")
+    """One of those in `READ_BY`; `"true"` for everything in serum."""
+
+    def __check_init__(self):
+        if self.quantity not in QUANTITIES:
+            raise ValueError(f"`quantity` is none of {', '.join(QUANTITIES)}; got {self.quantity!r}.")
+        if self.quantity in READ_BY and self.site not in SITES:
+            raise ValueError(f"`site` of {self.quantity} is one of {', '.join(SITES)}; got {self.site!r}.")
+        if self.quantity not in READ_BY and self.site is not None:
+            raise ValueError(f"`site` has no meaning for {self.quantity}, which is of serum; leave it out.")
+        allowed = READ_BY.get(self.quantity, ("true",))
+        if self.instrument not in allowed:
+            raise ValueError(
+                f"`instrument` of {self.quantity} is one of {', '.join(allowed)}; got {self.instrument!r}."
+            )
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """Return what an outcome is called, such as `lumbar spine areal density by DXA`."""
+    what = outcome.quantity if outcome.site is None else f"{outcome.site} {outcome.quantity}"
+    return what if outcome.instrument == "true" else f"{what} by {outcome.instrument}"
+
+
+def outcome_unit(outcome: Outcome) -> str:
+    """Return the unit of an outcome: percent of change, or that of a level."""
+    return LEVELS.get(outcome.quantity, "%")
+
+
+def outcome_values(
+    course: PersonCourse, outcome: Outcome, person: Person, parameters: Parameters
+) -> Float[Array, " times"]:
+    """Return an outcome at each time of a course, in its unit; a change is since the first time.
+
+    Args:
+        course: Of one person, from day 0 on.
+        outcome: What is measured.
+        person: The person.
+        parameters: The law's numbers, which hold the shares of the sites.
+    """
+    if outcome.quantity in LEVELS:
+        return getattr(course.brought.signals, outcome.quantity)
+    values = _readings(course, outcome, person, parameters)
+    return 100.0 * (values - values[0]) / values[0]
+
+
+def _readings(
+    course: PersonCourse, outcome: Outcome, person: Person, parameters: Parameters
+) -> Float[Array, " times"]:
+    """Return what an instrument reads at each time, of which only ratios count."""
+    if outcome.quantity in MARKERS:
+        return getattr(course, MARKERS[outcome.quantity])
+    site = outcome.site or ""
+    if outcome.quantity == "strength":
+        return strength(course, site, parameters)
+    if outcome.instrument == "QCT":
+        return quantitative_tomography(course, site, person, parameters)
+    # A bone of constant size: mineral per area and mineral per volume change alike.
+    density = areal_density(course, site, parameters)
+    if outcome.instrument == "DXA" and site == "lumbar spine":
+        return density * lumbar_drift(age_on(person, course.day), InstrumentParameters())
+    return density
+
+
+def quantitative_tomography(
+    course: PersonCourse, site: str, person: Person, parameters: Parameters
+) -> Float[Array, " times"]:
+    """Return what single-energy QCT reads of a site, whose marrow turns to fat [mg HA/cm³].
+
+    Args:
+        course: Of one person.
+        site: One of `SITES`; `"trabecular bone"` for the inside of a vertebra.
+        person: The person.
+        parameters: The law's numbers.
+    """
+    young = young_skeleton(parameters)
+    volumes = site_shares(site, parameters) / young.mineral
+    volumes = volumes / jnp.sum(volumes)
+    density = 1000.0 * MINERAL_DENSITY * (course.mineral * young.mineral[None]) @ volumes
+    signals, numbers = course.brought.signals, InstrumentParameters()
+    fat = marrow_fat(
+        age_on(person, course.day), person.sex, signals.estrogen_deficit, signals.androgen_deficit, numbers
+    )
+    region = jnp.ones(1, dtype=bool)  # the whole site is one element of its mean density
+
+    def read(
+        density: Float[Array, ""], fraction: Float[Array, ""], fat: Float[Array, ""]
+    ) -> Float[Array, ""]:
+        return single_energy_density(density[None], fraction[None], region, fat, numbers)
+
+    return jax.vmap(read)(density, course.volume_fraction @ volumes, fat)
