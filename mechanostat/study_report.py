@@ -320,8 +320,8 @@ def _spans(arms: Arms) -> list[Span]:
     for course in arms.values():
         study, end = course.study, course.result.times_days[-1] / DAYS_PER_YEAR
         for window in study.protocol:
-            label = f"{window.agent}, {window.dose_ug_per_day:g} µg/day"
-            spans[label] = Span(label, window.start_years, window.stop_years or end)
+            label = f"{window.agent}, {window.dose}"
+            spans[label] = Span(label, max(window.start_years, 0.0), window.stop_years or end)
         for window in study.activity:
             label = window.kind.replace("_", " ")
             spans[label] = Span(label, window.start_years, window.stop_years or end)
