@@ -251,6 +251,8 @@ def run(
     if course.result.status != "converged":
         reporter.fail(f"a solve ended as {course.result.status}; the study stopped there.")
         return NOT_CONVERGED
+    for remark in course.result.remarks:
+        reporter.say(remark)
     reporter.say("drawing the pictures and writing the report")
     write_study_report(out, {"": course})
     reporter.say(f"written to {out}")

@@ -146,6 +146,8 @@ class RunResult(Record):
     outcomes: Outcomes
     validated: dict[str, bool]
     """Of each outcome: whether it lies inside the validated range; false carries the banner."""
+    remarks: list[str] = Field(default_factory=list)
+    """What a reader must know of the person and the treatments: unusual doses and levels, what is not validated."""
     solves: list[RunSolve]
     elements: int
     nodes: int

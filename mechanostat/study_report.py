@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from fem.loads import LoadCase
 from mechanostat.curves import Panel, Span, curves_figure
-from mechanostat.evidence import CLAIMS, SOURCES
+from mechanostat.evidence import CLAIMS, SOURCES, claims_of_agents
 from mechanostat.files import write_bytes
 from mechanostat.modelling import strength_test
 from mechanostat.pictures import (
@@ -22,7 +22,7 @@ from mechanostat.pictures import (
     strain_layers,
     surface_figure,
 )
-from mechanostat.report import DataTable, Headline, Picture, Report, write_report
+from mechanostat.report import Claim, DataTable, Headline, Picture, Report, write_report
 from mechanostat.running import Course
 from mechanostat.study import Study
 from meshes.voxel import on_grid
@@ -179,7 +179,7 @@ def report_of(arms: Arms, pictures: Sequence[Picture], curves: Sequence[Picture]
         curves=curves,
         tables=[_outcome_table(name, course) for name, course in arms.items()],
         solves=_solve_table(arms),
-        claims=CLAIMS,
+        claims=_claims(arms),
         sources=SOURCES,
         credit=study.bone.credit,
         licence=study.bone.licence,
@@ -261,6 +261,17 @@ def _outcome_table(name: str, course: Course) -> DataTable:
     return DataTable(
         _capital(name or "this study"), headings, rows, "Digits for reading; outcomes.csv has all of them."
     )
+
+
+def _claims(arms: Arms) -> list[Claim]:
+    """Return what the studies rest on: remarks on their treatments first, then the agents, then the model."""
+    said = [
+        Claim(_capital(name or "this study"), "assumed", text)
+        for name, course in arms.items()
+        for text in course.result.remarks
+    ]
+    agents = [part.agent for course in arms.values() for part in course.study.protocol]
+    return [*said, *claims_of_agents(agents), *CLAIMS]
 
 
 def _solve_table(arms: Arms) -> DataTable:
