@@ -29,8 +29,8 @@ CLAIMS = (
     Claim(
         "Differences between persons",
         "assumed",
-        "Persons differ in what the trial file gives, and with `posterior` in the numbers of the law; real persons differ "
-        "in more, so real spread is wider. Noise of instruments, drop-out and missed visits are left out.",
+        "Persons differ in what the trial file gives, and with `posterior` in the numbers of the law; real persons "
+        "differ in more, so real spread is wider. Noise of instruments, drop-out and missed visits are left out.",
         "remodel/population.py",
     ),
     Claim(
@@ -166,13 +166,11 @@ def _headlines(finished: FinishedTrial) -> list[Headline]:
 
 
 def _persons(finished: FinishedTrial) -> list[tuple[str, str]]:
-    rows = [
-        (
-            name.replace("_", " "),
-            f"mean {told['mean']:.4g}, sd {told['sd']:.3g}, {told['min']:.4g} to {told['max']:.4g}",
-        )
-        for name, told in finished.result.population.items()
-    ]
+    rows = []
+    for name, told in finished.result.population.items():
+        spread = f"mean {told['mean']:.4g}, sd {told['sd']:.3g}, {told['min']:.4g} to {told['max']:.4g}"
+        same = told["min"] == told["max"]
+        rows.append((name.replace("_", " "), f"{told['mean']:.4g}" if same else spread))
     rows += [("before, everybody", _medication(table)) for table in finished.trial.population.before]
     for arm in finished.trial.arms:
         given = [_medication(table) for table in arm.protocol]

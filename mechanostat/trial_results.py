@@ -98,21 +98,14 @@ LEVEL_COLUMNS = ("arm", "level", "unit", "month", "mean", "sd", "low", "high")
 
 def outcomes_csv(result: TrialResult) -> bytes:
     """Return `outcomes.csv`."""
-    rows = [
-        (
-            arm.name,
-            outcome.quantity,
-            outcome.site or "",
-            outcome.instrument,
-            outcome.unit,
-            month,
-            result.persons,
-        )
-        + tuple(outcome.columns()[name][place] for name in OUTCOME_COLUMNS[7:])
-        for arm in result.arms
-        for outcome in arm.outcomes
-        for place, month in enumerate(result.visits_months)
-    ]
+    rows = []
+    for arm in result.arms:
+        for outcome in arm.outcomes:
+            facts = (arm.name, outcome.quantity, outcome.site or "", outcome.instrument, outcome.unit)
+            columns = outcome.columns()
+            numbers = zip(*(columns[name] for name in OUTCOME_COLUMNS[7:]), strict=True)
+            for month, row in zip(result.visits_months, numbers, strict=True):
+                rows.append((*facts, month, result.persons, *row))
     return csv_table(OUTCOME_COLUMNS, rows)
 
 

@@ -144,16 +144,13 @@ def middling(persons: Person) -> Person:
 
 def levels_csv(found: virtual.TrialResult) -> bytes:
     """Return `levels.csv`: hormones and drugs in serum, month by month."""
-    rows = [
-        (arm.name, level, unit, month)
-        + tuple(
-            float(column[place, number])
-            for column in (arm.levels.mean, arm.levels.sd, arm.levels.low, arm.levels.high)
-        )
-        for arm in found.arms
-        for number, (level, unit) in enumerate(LEVELS.items())
-        for place, month in enumerate(found.months)
-    ]
+    rows = []
+    for arm in found.arms:
+        spread = (arm.levels.mean, arm.levels.sd, arm.levels.low, arm.levels.high)
+        for number, (level, unit) in enumerate(LEVELS.items()):
+            for place, month in enumerate(found.months):
+                facts = (arm.name, level, unit, month)
+                rows.append((*facts, *(float(column[place, number]) for column in spread)))
     return csv_table(LEVEL_COLUMNS, rows)
 
 
