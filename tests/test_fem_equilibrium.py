@@ -289,7 +289,7 @@ def test_without_throw_a_bad_end_is_a_value(crumb):
 
 def test_a_load_on_a_free_bone_is_indefinite(small, modulus, compression):
     """`load_case` refuses it; whoever builds the supports by hand is told at the end."""
-    push = jnp.zeros_like(compression.force).at[0, 2].set(1.0)
+    push = jnp.zeros_like(compression.displacement).at[0, 2].set(1.0)
     free = jnp.ones_like(compression.free)
     adrift = Supports(free, jnp.zeros_like(push), push, None)
     assert balanced(small, modulus, adrift).status == Status.INDEFINITE
@@ -305,7 +305,7 @@ def test_a_modulus_that_is_not_a_number_is_not_finite(small, modulus, compressio
 
 def test_a_bone_that_nothing_loads_says_so(small, modulus, compression):
     rest = eqx.tree_at(lambda s: s.displacement, compression, jnp.zeros_like(compression.displacement))
-    found = balanced(small, modulus, rest, jnp.ones_like(rest.force))
+    found = balanced(small, modulus, rest, jnp.ones_like(rest.displacement))
     assert found.status == Status.ZERO_LOAD
     assert not np.any(found.displacement)
 
