@@ -15,6 +15,7 @@ from fem.equilibrium import (
     Structure,
     Supports,
     balance,
+    balance_each,
     check_modulus,
     solve,
     structure,
@@ -22,7 +23,7 @@ from fem.equilibrium import (
     working_dtype,
 )
 from fem.hexahedron import GAUSS_POINTS, shape_gradients
-from fem.loads import Hold, LoadCase, Push, Spring, load_case
+from fem.loads import Hold, LoadCase, Push, Spring, load_case, stacked
 from fem.standard_tests import axial, confined, uniaxial
 from fem.strength import failure_factor
 from meshes.voxel import (
@@ -233,6 +234,39 @@ def test_free_nodes_carry_no_force(small, modulus, compression):
     found = balanced(small, modulus, compression)
     size = float(jnp.max(jnp.abs(found.forces)))
     assert float(jnp.max(jnp.abs(jnp.where(compression.free, found.forces, 0)))) < 1e-10 * size
+
+
+@pytest.mark.slow
+def test_a_solve_that_ends_by_the_reaction_says_so_and_has_the_reaction(sponge):
+    case = axial(sponge)
+    wanted = exact(sponge, E, case)
+    found = solve(sponge, E, case, precision="double", tolerance=1e-12, reaction_tolerance=1e-7)
+    assert (found.status, found.settled, wanted.settled) == (Status.CONVERGED, True, False)
+    assert found.iterations < wanted.iterations
+    assert found.residual > 1e-12
+    assert found.reaction[2] == pytest.approx(wanted.reaction[2], rel=1e-7)
+    assert found.reaction[2] != wanted.reaction[2]
+
+
+def test_a_reaction_that_settles_after_the_residual_changes_nothing(crumb):
+    found = solve(crumb, E, axial(crumb), precision="double", reaction_tolerance=1e-7)
+    assert found.converged
+    assert not found.settled
+    assert found.residual <= 1e-6
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_load_cases_as_a_batch_end_each_as_it_would_alone(small, crumb, modulus, together):
+    """The second starts at its solution and needs no iteration while the first goes on."""
+    cases = [axial(crumb), axial(crumb, axis=0)]
+    alone = [balanced(small, modulus, supports(case, nodes=crumb.nodes, dtype=jnp.float64)) for case in cases]
+    starts = jnp.stack([jnp.zeros_like(alone[0].displacement), alone[1].displacement])
+    limits = {"tolerance": 1e-11, "max_iterations": 50, "together": together}
+    found = jax.jit(lambda: balance_each(small, modulus, stacked(cases), starts, precision="double", **limits))()
+    assert list(found.status) == [Status.CONVERGED] * 2
+    assert found.iterations[0] > 0 == found.iterations[1]
+    for row, single in enumerate(alone):
+        np.testing.assert_allclose(found.displacement[row], single.displacement, atol=1e-12)
 
 
 # Odd bones.
