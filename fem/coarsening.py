@@ -188,8 +188,8 @@ class _Place(NamedTuple):
 def _column(
     corners: Int[np.ndarray, " nodes"], piece: Int[np.ndarray, " fine"], octant: Int[np.ndarray, " fine"]
 ) -> _Place:
-    element = corners // 8
-    return _Place(piece[element], POINT[octant[element], corners % 8])
+    element = corners >> 3  # Divisions by 8, many times faster.
+    return _Place(piece[element], POINT[octant[element], corners & 7])
 
 
 def _owner(

@@ -16,7 +16,7 @@ from fem.fields import StrainOperator, effective_strain_of, resultant, strain_op
 from fem.implicit import solve_implicitly
 from fem.loads import Boundary, LoadCase, stacked
 from fem.multigrid import Hierarchy, Stiffnesses, hierarchy, multigrid, stiffnesses
-from fem.stiffness import VoxelStiffness, in_precision, masked
+from fem.stiffness import VoxelStiffness, in_precision
 from meshes.voxel import VoxelMesh, node_coordinates
 
 Precision = Literal["single", "mixed", "double"]
@@ -208,7 +208,7 @@ def balance_case(
 def boundary_of(case: LoadCase) -> Boundary:
     """Return the lists of a load case, padded so that similar bones share one compiled program."""
     alone = stacked([case], bucketed=True)
-    return jax.tree.map(lambda leaf: leaf[0], alone)
+    return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf)[0]), alone)
 
 
 def padded_modulus(
@@ -217,7 +217,7 @@ def padded_modulus(
     """Return a modulus [MPa] on the device with its padding."""
     field = np.zeros(structure.elements, dtype)
     field[: modulus.size] = modulus
-    return jnp.asarray(field)
+    return jax.device_put(field)
 
 
 def balance_each(

@@ -75,9 +75,10 @@ def layout(
         corners = corners_of_nodes(connectivity, nodes)
         touching = np.full((room.nodes, bucket(corners.shape[1], steps=WIDTH_STEPS)), NOTHING, np.int32)
         touching[:nodes, : corners.shape[1]] = corners
+    # Put there as they are: `jnp.asarray` would compile a program for every shape.
     return Layout(
-        connectivity=jnp.asarray(padded.reshape(chunks, chunk, 8)),
-        touching=None if touching is None else jnp.asarray(touching),
+        connectivity=jax.device_put(padded.reshape(chunks, chunk, 8)),
+        touching=None if touching is None else jax.device_put(touching),
         elements=room.elements,
         nodes=room.nodes,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -161,7 +161,7 @@ def stacked(cases: Sequence[LoadCase], *, bucketed: bool = False) -> Boundary:
         amount = np.zeros((len(lists), width))
         for row, (place, value) in enumerate(lists):
             index[row, : len(place)], amount[row, : len(place)] = place, value
-        return jnp.asarray(index), jnp.asarray(amount)
+        return jax.device_put(index), jax.device_put(amount)
 
     held, displacement = stack("held", "displacement")
     pushed, force = stack("pushed", "force")

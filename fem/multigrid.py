@@ -366,4 +366,4 @@ def _transfer(descent: Descent, finer: Room, room: Room, *, conforming: bool) ->
     family, share = np.full((width, room.nodes), finer.nodes - 1, np.int32), np.zeros(width)
     family[:rows, :heads] = np.where(descent.family == nodes, finer.nodes - 1, descent.family)
     share[:rows] = descent.share
-    return Transfer(*(jnp.asarray(table) for table in (children, piece, point, family, share)))
+    return Transfer(*jax.device_put((children, piece, point, family, share)))

@@ -89,7 +89,9 @@ class VoxelStiffness(eqx.Module):
             return (local * modulus[:, None]).reshape(-1, 8, 3)
 
         layout = self.topology.layout
-        forces = assembled(layout, share, layout.in_chunks(self.modulus.astype(displacement.dtype)), displacement)
+        forces = assembled(
+            layout, share, layout.in_chunks(self.modulus.astype(displacement.dtype)), displacement
+        )
         return _on_ground(forces, self.springs, displacement)
 
     def diagonal(self) -> Float[Array, "nodes 3"]:
@@ -136,7 +138,9 @@ class MatrixStiffness(eqx.Module):
                 forces = forces + matrices[:, column] * local[:, column : column + 1]
             return forces.reshape(-1, 8, 3)
 
-        return _on_ground(assembled(self.layout, share, self.matrices, displacement), self.springs, displacement)
+        return _on_ground(
+            assembled(self.layout, share, self.matrices, displacement), self.springs, displacement
+        )
 
     def diagonal(self) -> Float[Array, "nodes 3"]:
         """Return the diagonal [N/mm]."""

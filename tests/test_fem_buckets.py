@@ -102,7 +102,9 @@ def test_similar_bones_share_one_program_and_padding_changes_no_answer(random):
 
 def test_nothing_but_the_arrays_differs_between_similar_bones():
     """Not even a number that is written into the program: the trees and their shapes are the same."""
-    one, other = (arguments(mesh, np.ones(mesh.elements), axial(mesh)) for mesh in (holed(1, 40), holed(2, 43)))
+    one, other = (
+        arguments(mesh, np.ones(mesh.elements), axial(mesh)) for mesh in (holed(1, 40), holed(2, 43))
+    )
     assert jax.tree.structure(one) == jax.tree.structure(other)
     shapes = [[(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(tree)] for tree in (one, other)]
     assert shapes[0] == shapes[1]

@@ -262,7 +262,9 @@ def test_load_cases_as_a_batch_end_each_as_it_would_alone(small, crumb, modulus,
     alone = [balanced(small, modulus, supports(case, nodes=crumb.nodes, dtype=jnp.float64)) for case in cases]
     starts = jnp.stack([jnp.zeros_like(alone[0].displacement), alone[1].displacement])
     limits = {"tolerance": 1e-11, "max_iterations": 50, "together": together}
-    found = jax.jit(lambda: balance_each(small, modulus, stacked(cases), starts, precision="double", **limits))()
+    found = jax.jit(
+        lambda: balance_each(small, modulus, stacked(cases), starts, precision="double", **limits)
+    )()
     assert list(found.status) == [Status.CONVERGED] * 2
     assert found.iterations[0] > 0 == found.iterations[1]
     for row, single in enumerate(alone):

@@ -15,7 +15,9 @@ def test_what_fits_is_not_refused():
 
 
 def test_what_does_not_fit_is_refused_with_both_numbers_and_the_ways_out():
-    with pytest.raises(MemoryError, match=r"30 unknowns.*3\.00 GiB.*1\.50 GiB are free.*--coarsen 2.*single.*GPU"):
+    with pytest.raises(
+        MemoryError, match=r"30 unknowns.*3\.00 GiB.*1\.50 GiB are free.*--coarsen 2.*single.*GPU"
+    ):
         memory.check_fits(3 * 2**30, 3 * 2**29, nodes=10, precision="mixed")
     with pytest.raises(MemoryError) as refused:
         memory.check_fits(2, 1, nodes=10, precision="single")
