@@ -65,6 +65,8 @@ class SolveResult(Record):
     iterations: int
     residual: float
     """True residual |f - K u| / |f|, recomputed [-]."""
+    criterion: Literal["residual", "reaction"] | None = None
+    """By what it converged: the residual met its tolerance, or the reaction no longer changed."""
     reaction_force: tuple[float, float, float] | None
     """Reaction on the loaded plane [N]."""
     stiffness: float | None

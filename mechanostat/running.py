@@ -23,6 +23,7 @@ from mechanostat.files import (
     write_bytes,
     write_record,
 )
+from mechanostat.memory import device_peak_memory, peak_memory
 from mechanostat.modelling import (
     Subject,
     model_of,
@@ -37,10 +38,8 @@ from mechanostat.results import Status as StatusName
 from mechanostat.solving import (
     PRECONDITIONER,
     Analysis,
-    device_peak_memory,
     forecast,
     input_record,
-    peak_memory,
     status_name,
 )
 from mechanostat.study import Study
