@@ -132,10 +132,21 @@ def bone(benchmark) -> Callable[[str], np.ndarray]:
     return make
 
 
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of reference data; skips where it is absent."""
+    return reference_data()
+
+
+def reference_data() -> Path:
+    """Return the folder of reference data; skip where it is absent."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("MECHANOSTAT_SHARED", default)) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the reference data, not found at {folder}; set MECHANOSTAT_SHARED")
+    return folder
+
+
 def specimen(name: str) -> np.ndarray:
     """Return a reference specimen; skip where it is absent."""
-    default = Path(__file__).resolve().parents[2] / "shared"
-    path = Path(os.environ.get("MECHANOSTAT_SHARED", default)) / "data" / "specimens" / f"{name}.npz"
-    if not path.is_file():
-        pytest.skip(f"needs the reference data, not found at {path}; set MECHANOSTAT_SHARED")
-    return np.load(path)["bone"]
+    return np.load(reference_data() / "specimens" / f"{name}.npz")["bone"]
