@@ -141,7 +141,17 @@ def run_command(bone: Path, out: Path) -> dict[str, Any]:
 
     Compiled programs are kept beside the bone: the first call of a test finds none.
     """
-    line = [sys.executable, "-m", "mechanostat", "solve", str(bone), "--spacing", str(EDGE), "--case", "axial"]
+    line = [
+        sys.executable,
+        "-m",
+        "mechanostat",
+        "solve",
+        str(bone),
+        "--spacing",
+        str(EDGE),
+        "--case",
+        "axial",
+    ]
     line += ["--modulus", str(MODULUS), "--tolerance", str(TOLERANCE), "--out", str(out), "--quiet"]
     kept = os.environ | {"XDG_CACHE_HOME": str(bone.parent / "cache")}
     start = time.perf_counter()
