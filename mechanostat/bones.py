@@ -207,7 +207,7 @@ def _solid(
         solid = _fraction_of_density(image, recipe) >= recipe.minimum_fraction
         said = f"bone volume fraction ≥ {recipe.minimum_fraction:g} by density"
     elif image.name.endswith((".npy", ".npz")):
-        solid = image.values > 0 if image.values.dtype.kind == "f" else image.values != 0
+        solid = _above_zero(image) if image.values.dtype.kind == "f" else image.values != 0
         said = "every value above zero" if image.values.dtype.kind == "f" else "every label but 0"
     else:
         raise ValueError(
@@ -217,6 +217,18 @@ def _solid(
         ("bone is", f"{said}: {int(solid.sum())} voxels, {100.0 * solid.mean():.2f} % of the volume")
     )
     return solid
+
+
+def _above_zero(image: Image) -> Bool[np.ndarray, "nx ny nz"]:
+    """Return where multiples of the modulus are bone; a negative one is no void but a mistake."""
+    wrong = image.values < 0
+    if wrong.any():
+        first = tuple(int(place) for place in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"`{image.name}` holds multiples of the modulus, and {int(wrong.sum())} of them are negative, the first "
+            f"at (x, y, z) = {first}. Put 0 where there is no bone, or give `--threshold` if these are grey values."
+        )
+    return image.values > 0
 
 
 def _kept(
