@@ -12,6 +12,7 @@ from mechanostat.bones import Bone, Recipe, prepare_bone, read_scan
 from mechanostat.study import Study
 from mechanostat.study_bone import Bone as BoneTable
 from mechanostat.study_bone import Load
+from mechanostat.study_life import AnyActivity
 from meshes.image import Image, read_image
 from meshes.scan import Calibration
 from meshes.voxel import VoxelMesh, gross_section
@@ -176,18 +177,24 @@ def activity_of(study: Study) -> ActivityPlan:
     for table in study.activity:
         start = table.start_years * DAYS_PER_YEAR
         stop = NEVER if table.stop_years is None else table.stop_years * DAYS_PER_YEAR
-        if table.kind == "bed_rest":
-            plan = with_bed_rest(plan, start_day=start, stop_day=stop, scale=table.load_factor)
-        else:
-            plan = with_training(
-                plan,
-                start_day=start,
-                stop_day=stop,
-                sets_per_week=table.bouts_per_week or 0.0,
-                repetitions=table.cycles_per_bout or 0.0,
-                load=table.load_factor or 0.0,
-            )
+        plan = with_activity(plan, table, start_day=start, stop_day=stop)
     return plan
+
+
+def with_activity(
+    plan: ActivityPlan, activity: AnyActivity, *, start_day: float, stop_day: float
+) -> ActivityPlan:
+    """Return a plan with training or bed rest in it from one day to another [day]."""
+    if activity.kind == "bed_rest":
+        return with_bed_rest(plan, start_day=start_day, stop_day=stop_day, scale=activity.load_factor)
+    return with_training(
+        plan,
+        start_day=start_day,
+        stop_day=stop_day,
+        sets_per_week=activity.bouts_per_week or 0.0,
+        repetitions=activity.cycles_per_bout or 0.0,
+        load=activity.load_factor or 0.0,
+    )
 
 
 def parameters_of(study: Study) -> Parameters:

@@ -111,7 +111,10 @@ class Outcomes(Record):
     levels: dict[str, list[float]]
     """Hormones and drugs, by name; the name ends in the unit."""
     markers: dict[str, list[float]]
-    """Turnover markers relative to the start [-]."""
+    """Turnover relative to the start [-]: in this bone; serum CTX and P1NP of the whole skeleton, and these
+    relative to the person without treatment."""
+    without_space: dict[str, list[float]]
+    """Bone volume and mineral relative to the start if each element lived alone under constant stress [-]."""
 
     def columns(self) -> dict[str, list[Any]]:
         """Return every list under its full name, such as `failure_load.axial`."""

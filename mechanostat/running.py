@@ -37,6 +37,7 @@ from mechanostat.solving import (
     status_name,
 )
 from mechanostat.study import Study
+from mechanostat.systemic import Systemic, systemic
 from meshes.vtkhdf import append_step, create_series, read_cells, truncate_series
 from remodel.checkpoint import load_checkpoint, save_checkpoint, state_digest
 from remodel.loop import young_modulus
@@ -158,10 +159,6 @@ def outcome_row(model: Model, report: Report) -> dict[str, Any]:
         "bone_volume_fraction": _by_name(model.region_names, seen.bone_volume_fraction),
         "stiffness": _by_name(model.test_names, seen.stiffness, usable=usable),
         "failure_load": _by_name(model.test_names, seen.failure_load, usable=usable),
-        "age_years": float(seen.age),
-        "estradiol_pg_per_ml": float(seen.estradiol),
-        "testosterone_ng_per_dl": float(seen.testosterone),
-        "set_point": float(seen.set_point),
         "resorption": float(seen.resorption),
         "formation": float(seen.formation),
         "solves": [
@@ -201,7 +198,7 @@ def run_result(
         status=bad[0] if bad else "converged",
         title=study.title,
         times_days=[row["day"] for row in rows],
-        outcomes=outcomes_of(rows),
+        outcomes=outcomes_of(rows, systemic(model, [row["day"] for row in rows])),
         validated=dict.fromkeys(Outcomes.model_fields, False),
         solves=solves,
         elements=mesh.elements,
@@ -221,18 +218,19 @@ def run_result(
     )
 
 
-def outcomes_of(rows: Sequence[Mapping[str, Any]]) -> Outcomes:
+def outcomes_of(rows: Sequence[Mapping[str, Any]], person: Systemic) -> Outcomes:
     """Return the rows of a study as columns; turnover is told relative to the first row."""
-    levels = ("estradiol_pg_per_ml", "testosterone_ng_per_dl", "set_point", "age_years")
     first = rows[0]
+    local = {name: [row[name] / first[name] for row in rows] for name in ("resorption", "formation")}
     return Outcomes(
         bone_volume=[row["bone_volume"] for row in rows],
         bone_volume_fraction=_columns(rows, "bone_volume_fraction"),
         bone_mineral_density=_columns(rows, "bone_mineral_density"),
         stiffness=_columns(rows, "stiffness"),
         failure_load=_columns(rows, "failure_load"),
-        levels={name: [row[name] for row in rows] for name in levels},
-        markers={name: [row[name] / first[name] for row in rows] for name in ("resorption", "formation")},
+        levels=person.levels,
+        markers=local | person.markers,
+        without_space=person.without_space,
     )
 
 

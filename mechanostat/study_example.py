@@ -25,18 +25,15 @@ def example_study() -> str:
     return "\n".join(lines) + "\n"
 
 
-def study_reference() -> str:
-    """Return the reference of the study file in Markdown: one table of fields per table."""
-    sections = ["### Top of the file", "", *_reference_rows(Study)]
-    for name, field in Study.model_fields.items():
-        table = table_within(field.annotation)
-        if table is not None:
-            header = f"[[{name}]]" if _is_list(field) else f"[{name}]"
-            sections += ["", *_reference_section(table, header)]
-            for inner_name, inner in table.model_fields.items():
-                nested = table_within(inner.annotation)
-                if nested is not None:
-                    sections += ["", *_reference_section(nested, f"[{name}.{inner_name}]")]
+def reference(root: type[Table]) -> str:
+    """Return the reference of a file in Markdown: one table of fields per table.
+
+    Args:
+        root: The table of the whole file.
+    """
+    sections = ["### Top of the file", "", *_reference_rows(root, nested=False)]
+    for name, field in root.model_fields.items():
+        sections += _reference_sections(field, name)
     return "\n".join(sections) + "\n"
 
 
@@ -66,15 +63,24 @@ def _example_value(field: FieldInfo) -> tuple[object, bool]:
     return field.default, True
 
 
-def _reference_section(table: type[Table], header: str) -> list[str]:
+def _reference_sections(field: FieldInfo, path: str) -> list[str]:
+    """Return the sections of the table in a field and of the tables inside it; none where it holds none."""
+    table = table_within(field.annotation)
+    if table is None:
+        return []
+    header = f"[[{path}]]" if _is_list(field) else f"[{path}]"
     summary = (table.__doc__ or "").split("\n")[0]
-    return [f"### `{header}`", "", summary, "", *_reference_rows(table)]
+    sections = ["", f"### `{header}`", "", summary, "", *_reference_rows(table, nested=True)]
+    for name, inner in table.model_fields.items():
+        sections += _reference_sections(inner, f"{path}.{name}")
+    return sections
 
 
-def _reference_rows(table: type[Table]) -> list[str]:
+def _reference_rows(table: type[Table], *, nested: bool) -> list[str]:
+    """Return one row per field; those that are tables themselves only where told so."""
     rows = ["| field | unit | default | allowed | meaning |", "|---|---|---|---|---|"]
     for name, field in table.model_fields.items():
-        if table is Study and table_within(field.annotation) is not None:
+        if not nested and table_within(field.annotation) is not None:
             continue
         default = "**required**" if field.is_required() else "none" if field.default is None else None
         default = default or f"`{_toml(field.default)}`"

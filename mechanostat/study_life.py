@@ -114,8 +114,8 @@ class Protocol(Table):
         return agent
 
 
-class Activity(Table):
-    """A change of the habitual loads: training on top of them, or bed rest in place of them.
+class AnyActivity(Table):
+    """A change of the habitual loads, whatever its times are counted in.
 
     Source:
         Twice a week 20 sets of five repetitions: Watson et al. 2018 (LIFTMOR), J. Bone Miner. Res.
@@ -140,10 +140,6 @@ class Activity(Table):
     cycles_per_bout: float | None = quantity(
         None, unit="-", text="Load cycles in a set of training", gt=0, le=10000, example=5.0, chosen=True
     )
-    start_years: Start = 0.0
-    stop_years: Stop = None
-
-    _ordered = field_validator("stop_years")(_after_the_start)
 
     @field_validator("load_factor")
     @classmethod
@@ -163,6 +159,15 @@ class Activity(Table):
         if kind == "bed_rest" and value is not None:
             raise ValueError('only for `kind = "training"`; leave it out')
         return value
+
+
+class Activity(AnyActivity):
+    """A change of the habitual loads: training on top of them, or bed rest in place of them."""
+
+    start_years: Start = 0.0
+    stop_years: Stop = None
+
+    _ordered = field_validator("stop_years")(_after_the_start)
 
 
 class Remodeling(Table):

@@ -28,6 +28,28 @@ from mechanostat.study import Study
 from meshes.voxel import on_grid
 from remodel.person import DAYS_PER_YEAR
 
+LEVEL_PANELS = (
+    ("estradiol_pg_per_ml", "Estradiol", "pg/ml"),
+    ("testosterone_ng_per_dl", "Testosterone", "ng/dl"),
+    ("progesterone_ng_per_ml", "Progesterone", "ng/ml"),
+    ("igf1_ng_per_ml", "IGF-1", "ng/ml"),
+    ("pth_pmol_per_l", "Parathyroid hormone", "pmol/l"),
+    ("glucocorticoid_mg_per_day", "Glucocorticoid, as prednisone", "mg/day"),
+    ("denosumab_ng_per_ml", "Denosumab", "ng/ml"),
+    ("romosozumab_ug_per_ml", "Romosozumab", "µg/ml"),
+    ("teriparatide_per_20_ug_per_day", "Teriparatide, per 20 µg/day", ""),
+    ("rankl_to_osteoprotegerin", "RANKL / OPG, relative", ""),
+)
+"""Levels that are drawn where they change during a study."""
+
+MARKER_PANELS = (
+    ("resorption", "Resorption in this bone, relative"),
+    ("formation", "Formation in this bone, relative"),
+    ("ctx", "Serum CTX of the skeleton, relative"),
+    ("p1np", "Serum P1NP of the skeleton, relative"),
+)
+"""Turnover that is drawn."""
+
 Arms = Mapping[str, Course]
 """Studies of one bone by the name of what differs; one alone needs none and may be called ""."""
 
@@ -101,6 +123,12 @@ def draw_curves(arms: Arms) -> dict[str, Picture]:
     panels = [
         Panel("Bone volume", "mm³", {name: o.bone_volume for name, o in results.items()}, relative=True),
         Panel(
+            "Bone volume without space",
+            "",
+            {name: o.without_space["bone_volume"] for name, o in results.items()},
+            relative=True,
+        ),
+        Panel(
             "Failure load", "N", {name: o.failure_load[test] for name, o in results.items()}, relative=True
         ),
         *(
@@ -113,10 +141,16 @@ def draw_curves(arms: Arms) -> dict[str, Picture]:
             for region in regions
         ),
         Panel("Stiffness", "N/mm", {name: o.stiffness[test] for name, o in results.items()}, relative=True),
-        Panel("Estradiol", "pg/ml", {name: o.levels["estradiol_pg_per_ml"] for name, o in results.items()}),
+        *(
+            Panel(title, unit, {name: o.levels[level] for name, o in results.items()})
+            for level, title, unit in LEVEL_PANELS
+            if any(_moves(o.levels[level]) for o in results.values())
+        ),
         Panel("Set point", "", {name: o.levels["set_point"] for name, o in results.items()}),
-        Panel("Resorption, relative", "", {name: o.markers["resorption"] for name, o in results.items()}),
-        Panel("Formation, relative", "", {name: o.markers["formation"] for name, o in results.items()}),
+        *(
+            Panel(title, "", {name: o.markers[marker] for name, o in results.items()})
+            for marker, title in MARKER_PANELS
+        ),
     ]
     person = first.study.person
     menopause = (person.menopause_age or 51.0) if person.sex == "female" else None
@@ -259,6 +293,11 @@ def _joined(*parts: str, sign: str = "-") -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _moves(values: Sequence[float]) -> bool:
+    """Return whether a level changes by more than one per cent of its largest value."""
+    return max(values) - min(values) > 0.01 * max(abs(value) for value in values)
 
 
 def _from_to(values: Sequence[float | None], unit: str) -> str:

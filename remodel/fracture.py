@@ -93,7 +93,7 @@ def hip() -> Site:
     probability of a hit, 0.043, are assumed; the latter makes a hip of 3000 N break in 1 % of falls.
 
     Source:
-        Lim & Choi 2020, J. Biomech. (force of falls from standing); Tinetti 2003, N. Engl. J. Med. 348:42-49
+        Lim & Choi 2020 (force of falls from standing); Tinetti 2003, N. Engl. J. Med. 348:42-49
         (1 % of falls break the hip of white women).
     """
     return Site("hip", "fall", force=3681.0, force_spread=0.4075, attenuation=0.6, hit=0.043)

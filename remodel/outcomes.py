@@ -10,7 +10,6 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from remodel.parameters import Parameters
-from remodel.person import Person
 from remodel.skeleton import SITES, PersonCourse, areal_density, strength
 
 LEVELS = {

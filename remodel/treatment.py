@@ -8,7 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from remodel.agents import AGENTS, Recipient
+from remodel.agent_levels import Recipient
+from remodel.agents import AGENTS
 from remodel.parameters import Parameters, Scalar
 from remodel.person import NEVER, Person, body_weight
 from remodel.pharmacokinetics import Dosing, denosumab_level

@@ -67,7 +67,8 @@ def run_result(**changes: object) -> RunResult:
         stiffness={"axial": [100.0, 90.0]},
         failure_load={"axial": [50.0, None]},
         levels={"estradiol_pg_per_ml": [80.0, 5.0]},
-        markers={"CTX": [1.0, 1.4]},
+        markers={"ctx": [1.0, 1.4]},
+        without_space={"bone_volume": [1.0, 0.9]},
     )
     fields = COMMON | {
         "status": "max_iterations",

@@ -7,8 +7,9 @@ import pytest
 
 from mechanostat.study import Study
 from mechanostat.study_bone import AMPLITUDES
-from mechanostat.study_example import example_study, study_reference
-from mechanostat.study_file import SIZE_LIMIT_BYTES, parse_study, read_study
+from mechanostat.study_example import example_study, reference
+from mechanostat.study_file import parse_study, read_study
+from mechanostat.table_file import SIZE_LIMIT_BYTES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -110,7 +111,7 @@ def test_the_annotated_example_names_every_field_of_every_table():
 def test_the_reference_in_the_docs_is_the_one_made_from_the_tables():
     page = (DOCS / "study.md").read_text(encoding="utf-8")
     assert example_study() in page
-    assert study_reference() in page
+    assert reference(Study) in page
 
 
 def test_a_number_that_is_not_finite_is_refused(folder):

@@ -39,12 +39,12 @@ def anchors(shared):
 
 
 @eqx.filter_jit
-def follow(tissue, person, therapy, plan, *, start_day, interval, samples, steps):
+def follow(tissue, person, protocol, plan, *, start_day, interval, samples, steps):
     return course(
         tissue,
         REFERENCE,
         person,
-        therapy,
+        protocol,
         plan,
         PARAMETERS,
         start_day=start_day,
@@ -91,13 +91,13 @@ def change(life, start, end, weights):
     return 100.0 * float(density_change(at(life, start), at(life, end), weights))
 
 
-def arm(life, age, months, *, therapy=UNTREATED, plan=WALKING):
+def arm(life, age, months, *, protocol=UNTREATED, plan=WALKING):
     """Return the skeleton at an age and some months later under treatment."""
     start = at(life, age)
     after = follow(
         start,
         leaves(Person("female", 30.0)),
-        leaves(therapy),
+        leaves(protocol),
         plan,
         start_day=jnp.asarray((age - 30.0) * DAYS_PER_YEAR),
         interval=jnp.asarray(months * DAYS_PER_YEAR / 12.0),
@@ -107,9 +107,9 @@ def arm(life, age, months, *, therapy=UNTREATED, plan=WALKING):
     return start, jax.tree.map(lambda leaf: leaf[-1], after.tissue)
 
 
-def net_change(life, age, months, weights, *, therapy=UNTREATED, plan=WALKING):
+def net_change(life, age, months, weights, *, protocol=UNTREATED, plan=WALKING):
     """Return the change under treatment less that of the untreated twin [%]."""
-    treated = density_change(*arm(life, age, months, therapy=therapy, plan=plan), weights)
+    treated = density_change(*arm(life, age, months, protocol=protocol, plan=plan), weights)
     untreated = density_change(*arm(life, age, months), weights)
     return 100.0 * float(treated - untreated)
 
@@ -159,13 +159,13 @@ def test_markers_rise_after_menopause_as_in_the_fitted_model(life, anchors):
 def test_small_patch_late_gains_as_in_the_fitted_model(life, anchors):
     # The trial's patch of 14 µg/day raised estradiol by 3.8 pg/ml, half of what the default gain gives.
     patch = (treatment("estradiol-transdermal", 3.8 / PARAMETERS.transdermal_gain, start_day=0.0),)
-    found = net_change(life, 66.0, 24, SPINE, therapy=patch)
+    found = net_change(life, 66.0, 24, SPINE, protocol=patch)
     np.testing.assert_allclose(found, anchors["ULTRA LS 2y net"], rtol=0.06)
 
 
 def test_full_patch_after_menopause_gains_in_the_order_of_the_fitted_model(life, anchors):
     patch = (treatment("estradiol-transdermal", 50.0, start_day=0.0),)
-    found = 100.0 * float(density_change(*arm(life, 60.0, 24, therapy=patch), SPINE))
+    found = 100.0 * float(density_change(*arm(life, 60.0, 24, protocol=patch), SPINE))
     # Age and level in that trial arm of the fit are not recorded.
     np.testing.assert_allclose(found, anchors["HRT LS 2y"], rtol=0.15)
 
@@ -195,7 +195,7 @@ def test_men_lose_bone_as_in_the_fitted_model(anchors):
 
 def spine_after_ten_years(life, dose):
     patch = (treatment("estradiol-transdermal", dose, start_day=0.0),)
-    return density_change(*arm(life, 56.0, 120, therapy=patch), SPINE)
+    return density_change(*arm(life, 56.0, 120, protocol=patch), SPINE)
 
 
 def test_more_estradiol_always_keeps_more_bone(life):
