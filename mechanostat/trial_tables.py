@@ -5,11 +5,10 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
 
 from mechanostat.study_fields import ArrayOfTables, Table, as_tuple, quantity, table_error
 from mechanostat.study_life import AnyActivity
-from pydantic import BeforeValidator
 from remodel.agents import AGENTS
 from remodel.outcomes import INSTRUMENTS, QUANTITIES, Outcome
 from remodel.population import Distribution, Fixed, TruncatedNormal, Uniform, check_quantity
@@ -50,7 +49,9 @@ def distribution_of(value: object) -> Distribution:
         {"mean", "sd", "low", "high"},
         {"low", "high"},
     ):
-        raise ValueError("give a number, `{mean, sd, low, high}` (truncated normal) or `{low, high}` (uniform)")
+        raise ValueError(
+            "give a number, `{mean, sd, low, high}` (truncated normal) or `{low, high}` (uniform)"
+        )
     floats = {name: float(number) for name, number in numbers.items()}
     return TruncatedNormal(**floats) if "mean" in floats else Uniform(**floats)
 
@@ -149,7 +150,11 @@ Start = Annotated[float, quantity(unit="months", text="Start, months after day 0
 Stop = Annotated[
     float | None,
     quantity(
-        unit="months", text="Stop, in the same count; the end of the trial if absent", gt=0, le=600, example=24.0
+        unit="months",
+        text="Stop, in the same count; the end of the trial if absent",
+        gt=0,
+        le=600,
+        example=24.0,
     ),
 ]
 
@@ -193,7 +198,8 @@ class TrialActivity(AnyActivity):
 class Population(Table):
     """Who takes part.
 
-    A number of a person is a value, `{mean, sd, low, high}` (normal, cut at `low` and `high`) or `{low, high}` (uniform).
+    A number of a person is a value, `{mean, sd, low, high}` (normal, cut at `low` and `high`) or `{low, high}`
+    (uniform).
 
     Source:
         What is usual without a value: `remodel/person.py`.
@@ -214,7 +220,9 @@ class Population(Table):
         text="Time since the final menstrual period, instead; drawn so that it came between 30 and 65",
         example={"low": 5.0, "high": 25.0},
     )
-    oophorectomy_age: Amount = quantity(None, unit="years", text="Age at removal of both ovaries", example=45.0)
+    oophorectomy_age: Amount = quantity(
+        None, unit="years", text="Age at removal of both ovaries", example=45.0
+    )
     orchiectomy_age: Amount = quantity(None, unit="years", text="Age at removal of both testes", example=60.0)
     weight: Amount = quantity(
         None, unit="kg", text="Body weight; 60 of women and 80 of men if absent", example=64.0
@@ -246,7 +254,9 @@ class Population(Table):
         example=1.0,
     )
     parameters: Literal["default", "posterior"] = quantity(
-        "default", unit="-", text="The law's numbers: the same for all, or one draw of the fit for each person"
+        "default",
+        unit="-",
+        text="The law's numbers: the same for all, or one draw of the fit for each person",
     )
     before: Annotated[tuple[EarlierTreatment, ...], ArrayOfTables] = quantity(
         (), unit="-", text="Treatments that began before day 0, one table each"
@@ -305,6 +315,10 @@ class Arm(Table):
     )
 
 
+described = quantity
+"""The same function: the table below has a field of that name."""
+
+
 class OutcomeTable(Table):
     """What is measured.
 
@@ -312,12 +326,71 @@ class OutcomeTable(Table):
         `remodel/outcomes.py`.
     """
 
-    quantity: Annotated[str, _one_of(QUANTITIES)] = quantity(
-        unit="-", text="What", example="areal density"
-    )
-    site: Annotated[str, _one_of(SITES)] | None = quantity(
+    quantity: Annotated[str, _one_of(QUANTITIES)] = described(unit="-", text="What", example="areal density")
+    site: Annotated[str, _one_of(SITES)] | None = described(
         None, unit="-", text="Where; not for what is measured in serum", example="lumbar spine"
     )
-    instrument: Annotated[str, _one_of(INSTRUMENTS)] = quantity(
+    instrument: Annotated[str, _one_of(INSTRUMENTS)] = described(
         "true", unit="-", text="What reads it; `true` has no fault"
     )
+
+    @field_validator("instrument")
+    @classmethod
+    def _belongs_together(cls, instrument: str, info: ValidationInfo) -> str:
+        if {"quantity", "site"} <= info.data.keys():
+            try:
+                Outcome(info.data["quantity"], info.data["site"], instrument)
+            except ValueError as error:
+                raise table_error(str(error).rstrip(".")) from None
+        return instrument
+
+
+class Trial(Table):
+    """A whole trial."""
+
+    title: str = quantity("Trial", unit="-", text="Title of the report", max_length=200)
+    citation: str = quantity("", unit="-", text="What real trial it follows; printed", max_length=1000)
+    population: Population = quantity(unit="-", text="Who takes part")
+    visits: Visits = quantity(unit="-", text="When outcomes count")
+    arms: Annotated[tuple[Arm, ...], ArrayOfTables] = quantity(
+        unit="-",
+        text="What some persons are given and do, one table for each arm",
+        min_length=1,
+        max_length=24,
+    )
+    outcomes: Annotated[tuple[OutcomeTable, ...], ArrayOfTables] = quantity(
+        unit="-", text="What is measured, one table each", min_length=1, max_length=60
+    )
+
+    @field_validator("arms")
+    @classmethod
+    def _names_differ(cls, arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+        names = [arm.name for arm in arms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"each arm needs its own name, got twice: {', '.join(twice)}")
+        return arms
+
+    @field_validator("arms")
+    @classmethod
+    def _within_the_trial(cls, arms: tuple[Arm, ...], info: ValidationInfo) -> tuple[Arm, ...]:
+        if "visits" not in info.data:
+            return arms
+        end = info.data["visits"].months[-1]
+        late = [
+            f"arms[{k}].{kind}[{i}]"
+            for k, arm in enumerate(arms)
+            for kind in ("protocol", "activity")
+            for i, window in enumerate(getattr(arm, kind))
+            if window.start_months >= end
+        ]
+        if late:
+            raise ValueError(f"{', '.join(late)}: starts after the last visit, at {end} months")
+        return arms
+
+    @field_validator("outcomes")
+    @classmethod
+    def _differ(cls, outcomes: tuple[OutcomeTable, ...]) -> tuple[OutcomeTable, ...]:
+        if len(set(outcomes)) < len(outcomes):
+            raise ValueError("each outcome is measured once, got one twice")
+        return outcomes

@@ -3,14 +3,16 @@
 Density, strength and markers are told as change since day 0 in percent; levels as they are.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from remodel.instruments import InstrumentParameters, lumbar_drift, marrow_fat, single_energy_density
+from remodel.mineral import MINERAL_DENSITY
 from remodel.parameters import Parameters
-from remodel.skeleton import SITES, PersonCourse, areal_density, strength
+from remodel.person import Person, age_on
+from remodel.skeleton import SITES, PersonCourse, areal_density, site_shares, strength, young_skeleton
 
 LEVELS = {
     "estradiol": "pg/ml",
@@ -30,24 +32,18 @@ MARKERS = {"CTX": "resorption_marker", "P1NP": "formation_marker"}
 """Turnover markers, and where a course keeps them."""
 
 
-class Measure(NamedTuple):
-    """How a quantity of a site is got from a course."""
+INSTRUMENTS = ("true", "DXA", "QCT", "HR-pQCT")
+"""What may read a density: nothing that errs, DXA with its lumbar drift, single-energy QCT that takes marrow fat for
+missing mineral, HR-pQCT, whose mean densities are true."""
 
-    about: str
-    values: Callable[[PersonCourse, str, Parameters], Float[Array, " times"]]
-    """Relative to a healthy person of 30 [-]."""
-
-
-MEASURES = {
-    "areal density": Measure(
-        "Mineral per projected area, as DXA has it, of a bone of constant size", areal_density
-    ),
-    "volumetric density": Measure("Mineral per volume, of a bone of constant size", areal_density),
-    "strength": Measure("Strength by the moduli of the site's compartments, a surrogate", strength),
+READ_BY = {
+    "areal density": ("true", "DXA"),
+    "volumetric density": ("true", "QCT", "HR-pQCT"),
+    "strength": ("true",),
 }
-"""Quantities that need a site."""
+"""Quantities of a site, and the instruments that read them."""
 
-QUANTITIES = (*MEASURES, *MARKERS, *LEVELS)
+QUANTITIES = (*READ_BY, *MARKERS, *LEVELS)
 """Everything that can be an outcome."""
 
 
@@ -57,23 +53,29 @@ class Outcome(eqx.Module):
     quantity: str = eqx.field(static=True)
     """One of `QUANTITIES`."""
     site: str | None = eqx.field(static=True, default=None)
-    """One of `SITES` for the quantities of `MEASURES`, nothing for those of serum."""
+    """One of `SITES` for the quantities of `READ_BY`, nothing for those of serum."""
+
+    instrument: str = eqx.field(static=True, default="true")
+    """One of those in `READ_BY`; `"true"` for everything in serum."""
 
     def __check_init__(self):
         if self.quantity not in QUANTITIES:
             raise ValueError(f"`quantity` is none of {', '.join(QUANTITIES)}; got {self.quantity!r}.")
-        if self.quantity in MEASURES:
-            if self.site not in SITES:
-                raise ValueError(
-                    f"`site` of {self.quantity} is one of {', '.join(SITES)}; got {self.site!r}."
-                )
-        elif self.site is not None:
+        if self.quantity in READ_BY and self.site not in SITES:
+            raise ValueError(f"`site` of {self.quantity} is one of {', '.join(SITES)}; got {self.site!r}.")
+        if self.quantity not in READ_BY and self.site is not None:
             raise ValueError(f"`site` has no meaning for {self.quantity}, which is of serum; leave it out.")
+        allowed = READ_BY.get(self.quantity, ("true",))
+        if self.instrument not in allowed:
+            raise ValueError(
+                f"`instrument` of {self.quantity} is one of {', '.join(allowed)}; got {self.instrument!r}."
+            )
 
 
 def outcome_name(outcome: Outcome) -> str:
-    """Return what an outcome is called, such as `lumbar spine areal density`."""
-    return outcome.quantity if outcome.site is None else f"{outcome.site} {outcome.quantity}"
+    """Return what an outcome is called, such as `lumbar spine areal density by DXA`."""
+    what = outcome.quantity if outcome.site is None else f"{outcome.site} {outcome.quantity}"
+    return what if outcome.instrument == "true" else f"{what} by {outcome.instrument}"
 
 
 def outcome_unit(outcome: Outcome) -> str:
@@ -81,18 +83,65 @@ def outcome_unit(outcome: Outcome) -> str:
     return LEVELS.get(outcome.quantity, "%")
 
 
-def outcome_values(course: PersonCourse, outcome: Outcome, parameters: Parameters) -> Float[Array, " times"]:
+def outcome_values(
+    course: PersonCourse, outcome: Outcome, person: Person, parameters: Parameters
+) -> Float[Array, " times"]:
     """Return an outcome at each time of a course, in its unit; a change is since the first time.
 
     Args:
         course: Of one person, from day 0 on.
         outcome: What is measured.
+        person: The person.
         parameters: The law's numbers, which hold the shares of the sites.
     """
     if outcome.quantity in LEVELS:
         return getattr(course.brought.signals, outcome.quantity)
-    if outcome.quantity in MARKERS:
-        values = getattr(course, MARKERS[outcome.quantity])
-    else:
-        values = MEASURES[outcome.quantity].values(course, outcome.site or "", parameters)
+    values = _readings(course, outcome, person, parameters)
     return 100.0 * (values - values[0]) / values[0]
+
+
+def _readings(
+    course: PersonCourse, outcome: Outcome, person: Person, parameters: Parameters
+) -> Float[Array, " times"]:
+    """Return what an instrument reads at each time, of which only ratios count."""
+    if outcome.quantity in MARKERS:
+        return getattr(course, MARKERS[outcome.quantity])
+    site = outcome.site or ""
+    if outcome.quantity == "strength":
+        return strength(course, site, parameters)
+    if outcome.instrument == "QCT":
+        return quantitative_tomography(course, site, person, parameters)
+    # A bone of constant size: mineral per area and mineral per volume change alike.
+    density = areal_density(course, site, parameters)
+    if outcome.instrument == "DXA" and site == "lumbar spine":
+        return density * lumbar_drift(age_on(person, course.day), InstrumentParameters())
+    return density
+
+
+def quantitative_tomography(
+    course: PersonCourse, site: str, person: Person, parameters: Parameters
+) -> Float[Array, " times"]:
+    """Return what single-energy QCT reads of a site, whose marrow turns to fat [mg HA/cm³].
+
+    Args:
+        course: Of one person.
+        site: One of `SITES`; `"trabecular bone"` for the inside of a vertebra.
+        person: The person.
+        parameters: The law's numbers.
+    """
+    young = young_skeleton(parameters)
+    volumes = site_shares(site, parameters) / young.mineral
+    volumes = volumes / jnp.sum(volumes)
+    density = 1000.0 * MINERAL_DENSITY * (course.mineral * young.mineral[None]) @ volumes
+    signals, numbers = course.brought.signals, InstrumentParameters()
+    fat = marrow_fat(
+        age_on(person, course.day), person.sex, signals.estrogen_deficit, signals.androgen_deficit, numbers
+    )
+    region = jnp.ones(1, dtype=bool)  # the whole site is one element of its mean density
+
+    def read(
+        density: Float[Array, ""], fraction: Float[Array, ""], fat: Float[Array, ""]
+    ) -> Float[Array, ""]:
+        return single_energy_density(density[None], fraction[None], region, fat, numbers)
+
+    return jax.vmap(read)(density, course.volume_fraction @ volumes, fat)

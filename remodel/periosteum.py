@@ -20,9 +20,9 @@ class PeriostealParameters(eqx.Module):
     """Outward velocity in adult life, v_p0 [µm/year]. Assumed, range 0 to 15."""
     menopausal_um_per_year: Scalar = 26.0
     """Rise of that velocity at full loss of estradiol, just after menopause, v_pE [µm/year]. Range 0 to 60.
-    Chosen for 31 µm/year at full loss, from +1.95 % of outer diameter in ten years at the hip (SWAN). Menopause
-    leaves a deficit of 0.65, so it reaches 22 and fades: the ten years give +0.65 %. Source of the course: Ahlborg et al.
-    2003, N. Engl. J. Med. 349:327-334, doi:10.1056/NEJMoa022464 (radius)."""
+    Chosen for 31 µm/year at full loss, from +1.95 % of outer diameter in ten years at the hip (SWAN).
+    Menopause leaves a deficit of 0.65, so 22 are reached, and fade: the ten years give +0.65 %. Source of the
+    course: Ahlborg et al. 2003, N. Engl. J. Med. 349:327-334, doi:10.1056/NEJMoa022464 (radius)."""
     menopausal_decay_years: Scalar = 8.0
     """Time in which that rise fades [year]. Range 5 to 12. Source: as `menopausal_um_per_year`, periosteum
     grows for about 8 years and then no more."""

@@ -208,7 +208,7 @@ def _follow(
     def one(start: DayZero, person: Person, parameters: Parameters) -> tuple[Array, Array]:
         protocol = (*before, *arm.protocol)
         course = follow_from(start, person, protocol, arm.plan, parameters, months=months)
-        columns = [outcome_values(course, outcome, parameters) for outcome in outcomes]
+        columns = [outcome_values(course, outcome, person, parameters) for outcome in outcomes]
         levels = [getattr(course.brought.signals, name) for name in LEVELS]
         return jnp.stack(columns, axis=-1), jnp.stack(levels, axis=-1)
 

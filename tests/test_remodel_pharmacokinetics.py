@@ -92,7 +92,9 @@ def test_nothing_is_there_before_the_first_dose_and_none_comes_after_the_end():
     assert decaying(WEEKLY, 0.3, jnp.array([-10.001]))[0] == 0.0
     assert decaying(WEEKLY, 0.3, jnp.array([-10.0]))[0] == 1.0
     endless = Dosing(1.0, 7.0, -10.0, NEVER)
-    np.testing.assert_allclose(decaying(endless, 0.3, jnp.array([49.9])), decaying(WEEKLY, 0.3, jnp.array([49.9])))
+    np.testing.assert_allclose(
+        decaying(endless, 0.3, jnp.array([49.9])), decaying(WEEKLY, 0.3, jnp.array([49.9]))
+    )
     # A dose due on the day of the end is not given.
     ending = Dosing(1.0, 7.0, -10.0, 46.0)
     late = jnp.array([46.0])
