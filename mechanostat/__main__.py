@@ -259,6 +259,47 @@ def run(
 
 @app.command()
 @ended
+def trial(
+    file: Annotated[
+        Path, typer.Argument(metavar="TRIAL.toml", help="The trial; `docs/trials.md` tells its fields.")
+    ],
+    out: Out,
+    device: DeviceChoice = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Run a virtual trial: persons, arms and visits in a trial file."""
+    from mechanostat.devices import choose_device, keep_compiled_programs
+    from mechanostat.trial_file import read_trial
+    from mechanostat.trial_report import write_trial_report
+    from mechanostat.trial_running import run_trial_file, spoken_outcomes
+
+    chosen = choose_device(device, precision="double")
+    content = read_trial(file)
+    keep_compiled_programs()
+    reporter = Reporter(device=chosen.name, quiet=quiet)
+    if chosen.note:
+        reporter.warn(chosen.note)
+    finished = run_trial_file(content, out, device=chosen, reporter=reporter)
+    write_trial_report(out, finished)
+    result = finished.result
+    for arm in result.arms:
+        for remark in arm.remarks:
+            reporter.warn(f"{arm.name}: {remark}")
+    first = result.arms[0].name
+    reporter.table(
+        f"After {result.visits_months[-1]} months (not validated; no medical advice)",
+        ("outcome", "arm", "mean (95 % interval)", f"difference to {first}"),
+        spoken_outcomes(result),
+    )
+    reporter.say(f"written to {out}")
+    if as_json:
+        print_json(result.model_dump(mode="json", by_alias=True))
+    return DONE
+
+
+@app.command()
+@ended
 def demo(
     out: Out = Path("mechanostat-demo"),
     device: DeviceChoice = "auto",

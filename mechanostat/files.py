@@ -51,8 +51,8 @@ def write_row(path: Path, record: Mapping[str, Any]) -> None:
     flat = _flattened(record)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_harmless(name) for name in flat])
-    writer.writerow([_harmless(value) for value in flat.values()])
+    writer.writerow([harmless(name) for name in flat])
+    writer.writerow([harmless(value) for value in flat.values()])
     write_bytes(path, text.getvalue().encode())
 
 
@@ -148,7 +148,8 @@ def _flattened(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _harmless(value: object) -> object:
+def harmless(value: object) -> object:
+    """Return a cell of a CSV table; text that a spreadsheet would run as a formula gets an apostrophe in front."""
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value

@@ -61,7 +61,7 @@ class Report(NamedTuple):
     pictures: Sequence[Picture]
     curves: Sequence[Picture]
     tables: Sequence[DataTable]
-    solves: DataTable
+    solves: DataTable | None
     claims: Sequence[Claim]
     sources: Sequence[str]
     credit: str
@@ -71,6 +71,10 @@ class Report(NamedTuple):
     predicts: bool
     """Whether it holds predictions, which carry the banner."""
     banner: str = BANNER
+    subject: str = "The bone, and what was done to it"
+    """Heading above `bone`."""
+    method: str = "The solves"
+    """Heading above `solves` and `provenance`."""
 
 
 def write_report(path: Path, report: Report, *, made_at: datetime | None = None) -> None:

@@ -73,8 +73,16 @@ def _is_number(value: object) -> bool:
 
 
 def _is_distribution(value: Any) -> Any:
-    distribution_of(value)
+    """Refuse what is no distribution; nothing is what a field that was left out has."""
+    if value is not None:
+        distribution_of(value)
     return value
+
+
+def _is_not_empty(tables: tuple[Table, ...]) -> tuple[Table, ...]:
+    if not tables:
+        raise ValueError("give at least one")
+    return tables
 
 
 def _one_of(names: Sequence[str]) -> AfterValidator:
@@ -352,14 +360,14 @@ class Trial(Table):
     citation: str = quantity("", unit="-", text="What real trial it follows; printed", max_length=1000)
     population: Population = quantity(unit="-", text="Who takes part")
     visits: Visits = quantity(unit="-", text="When outcomes count")
-    arms: Annotated[tuple[Arm, ...], ArrayOfTables] = quantity(
+    arms: Annotated[tuple[Arm, ...], ArrayOfTables, AfterValidator(_is_not_empty)] = quantity(
         unit="-",
         text="What some persons are given and do, one table for each arm",
         min_length=1,
         max_length=24,
     )
-    outcomes: Annotated[tuple[OutcomeTable, ...], ArrayOfTables] = quantity(
-        unit="-", text="What is measured, one table each", min_length=1, max_length=60
+    outcomes: Annotated[tuple[OutcomeTable, ...], ArrayOfTables, AfterValidator(_is_not_empty)] = quantity(
+        unit="-", text="What is measured, one table each", max_length=60
     )
 
     @field_validator("arms")

@@ -6,7 +6,7 @@ of instruments and drop-out are left out.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -140,21 +140,24 @@ def run_trial(
         return chosen if axis == 0 else (chosen[0], law)
 
     def begin(start: int) -> DayZero:
-        found = jax.block_until_ready(_begin(*batch(start), before, axis=axis))
-        told(min(size, population.persons - start))
-        return found
+        return jax.block_until_ready(_begin(*batch(start), before, axis=axis))
 
     def follow(arm: Arm, start: int) -> tuple[np.ndarray, np.ndarray]:
         found = _follow(starts[start], *batch(start), before, arm, trial.outcomes, months=months, axis=axis)
-        seen = jax.tree.map(np.asarray, found)
-        told(min(size, population.persons - start))
-        return seen
+        return jax.tree.map(np.asarray, found)
+
+    def side_by_side(work: Callable) -> list:
+        done = []
+        for start, result in zip(places, _side_by_side(work, places), strict=True):
+            told(min(size, population.persons - start))
+            done.append(result)
+        return done
 
     places = range(0, population.persons, size)
-    starts = dict(zip(places, _side_by_side(begin, places), strict=True))
+    starts = dict(zip(places, side_by_side(begin), strict=True))
     visits, arms, first = (0, *trial.visits), [], None
     for arm in trial.arms:
-        pieces = _side_by_side(partial(follow, _numbers(arm)), places)
+        pieces = side_by_side(partial(follow, _numbers(arm)))
         outcomes, levels = (
             np.concatenate(column)[: population.persons] for column in zip(*pieces, strict=True)
         )
@@ -215,12 +218,12 @@ def _follow(
     return jax.vmap(one, (0, 0, axis))(starts, persons, parameters)
 
 
-def _side_by_side(work: Callable, places: Iterable[int]) -> list:
-    """Return what work makes of each place; the first alone, because it compiles, the others in threads."""
+def _side_by_side(work: Callable, places: Iterable[int]) -> Iterator[Any]:
+    """Yield what work makes of each place, in order; the first alone, because it compiles, the others in threads."""
     first, *others = places
-    begun = work(first)
+    yield work(first)
     with ThreadPoolExecutor(_processors()) as pool:
-        return [begun, *pool.map(work, others)]
+        yield from pool.map(work, others)
 
 
 def _processors() -> int:
