@@ -95,8 +95,8 @@ AGENTS: dict[str, Agent] = {
     "estradiol-transdermal": Agent(
         about="Estradiol through the skin, patch or gel; the dose is what a day delivers",
         unit="µg",
-        usual=(14, 100),
-        highest=200,
+        usual=(14.0, 100.0),
+        highest=200.0,
         interval=1.0,
         intervals=(1.0, 1.0),
         levels={"estradiol": through_the_skin},

@@ -174,7 +174,7 @@ def denosumab_level(
 
     # Against a level that matters from 10 ng/ml on; single precision cannot do better than the second.
     exact = now.dtype == jnp.float64
-    tolerance, floor = (1e-7, 1e-4) if exact else (1e-4, 1e-1)
+    tolerance, floor = (1e-7, 1e-4) if exact else (1e-5, 1e-2)
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(taken),
         diffrax.Tsit5(),
@@ -187,7 +187,7 @@ def denosumab_level(
         adjoint=diffrax.DirectAdjoint(),
         max_steps=16384,
     )
-    lost = solution.ys
+    lost = jnp.asarray(solution.ys)
     return jnp.maximum(jax.vmap(linear)(days) - lost, 0.0).reshape(now.shape)
 
 

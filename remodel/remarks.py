@@ -99,7 +99,7 @@ def _unnatural_levels(protocol: Protocol, person: Person) -> list[str]:
     days = _days_under_treatment(protocol)
     # What needs an integration is no hormone.
     hormonal = tuple(part for part in protocol if part.agent != "denosumab")
-    signals = hormone_signals(person, hormonal, days, Parameters())
+    signals = hormone_signals(person, hormonal, jnp.asarray(days), Parameters())
     said = []
     for name, unit in (("estradiol", "pg/ml"), ("testosterone", "ng/dl")):
         reached, limit = float(jnp.max(getattr(signals, name))), HIGHEST[person.sex][name]
@@ -108,7 +108,7 @@ def _unnatural_levels(protocol: Protocol, person: Person) -> list[str]:
                 f"supraphysiologic: {name} reaches {reached:.0f} {unit}; healthy people have up to {limit:g}. "
                 "Not validated."
             )
-    highest = HIGHEST_IGF1_RATIO * normal_igf1(age_on(person, days))
+    highest = HIGHEST_IGF1_RATIO * normal_igf1(age_on(person, jnp.asarray(days)))
     if bool(jnp.any(signals.igf1 > highest)):
         said.append(
             f"supraphysiologic: IGF-1 reaches {float(jnp.max(signals.igf1)):.0f} ng/ml, more than twice the "
