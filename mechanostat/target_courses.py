@@ -111,9 +111,7 @@ def prepare_courses(
         for arm, arm_table in zip(record.arms, table.arms, strict=True):
             rests = tuple(a.kind == "bed_rest" and a.load_factor is None for a in arm_table.activity)
             protocol = (*record.population.before, *arm.protocol)
-            lanes.append(
-                _Lane((name, arm.name), sex, row, count, months[name], protocol, arm.plan, rests)
-            )
+            lanes.append(_Lane((name, arm.name), sex, row, count, months[name], protocol, arm.plan, rests))
     histories = {sex: _history(people, before[sex]) for sex, people in drawn.items()}
     batches, places = [], {}
     for (sex, length, _), members in _grouped(lanes).items():

@@ -68,9 +68,7 @@ def relative_course(
     return values / values[0]
 
 
-def hazard(
-    course: PersonCourse, person: Person, name: str, parameters: Parameters
-) -> Float[Array, " times"]:
+def hazard(course: PersonCourse, person: Person, name: str, parameters: Parameters) -> Float[Array, " times"]:
     """Return a hazard of `HAZARDS` by the strength surrogate, exposure unchanged [1/year]."""
     site, place, young = HAZARDS[name]
     newtons = young * strength(course, place, parameters)
