@@ -313,6 +313,29 @@ def trial(
 
 @app.command()
 @ended
+def validate(
+    out: Out = Path("mechanostat-validation"), device: DeviceChoice = "auto", quiet: Quiet = False
+) -> int:
+    """Measure the model without space against 219 results of clinical studies."""
+    from mechanostat.devices import choose_device, keep_compiled_programs
+    from mechanostat.validation import measure, total
+    from mechanostat.validation_report import write_validation
+
+    chosen = choose_device(device, precision="double")
+    keep_compiled_programs()
+    reporter = Reporter(device=chosen.name, quiet=quiet)
+    if chosen.note:
+        reporter.warn(chosen.note)
+    judged = measure()
+    write_validation(out, judged)
+    whole = total(judged)
+    reporter.say(f"{whole.inside} of {whole.covered} targets met, {whole.all - whole.covered} not covered")
+    reporter.say(f"written to {out}")
+    return DONE
+
+
+@app.command()
+@ended
 def demo(
     out: Out = Path("mechanostat-demo"),
     device: DeviceChoice = "auto",
