@@ -81,8 +81,30 @@ def table(judged: Sequence[Judgement]) -> str:
     reasons, text = miss_reasons(), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        "id mechanism gate study site method unit result band_low band_high model persons_low persons_high verdict "
-        "trial arm against quantity form months surrogate reason".split()
+        [
+            "id",
+            "mechanism",
+            "gate",
+            "study",
+            "site",
+            "method",
+            "unit",
+            "result",
+            "band_low",
+            "band_high",
+            "model",
+            "persons_low",
+            "persons_high",
+            "verdict",
+            "trial",
+            "arm",
+            "against",
+            "quantity",
+            "form",
+            "months",
+            "surrogate",
+            "reason",
+        ]
     )
     for one in judged:
         t, r = one.target, one.reading
