@@ -140,7 +140,8 @@ def fit(
     names = tuple(priors)
     medians = np.log([prior.median for prior in priors.values()])
     widths = np.asarray([prior.log_sd for prior in priors.values()])
-    first = np.log([float(getattr(origin, name)) for name in names])
+    # A number that is switched off by default starts from its prior.
+    first = np.log([float(getattr(origin, name)) or prior.median for name, prior in priors.items()])
 
     @jax.jit
     def value(x):
