@@ -11,7 +11,7 @@ from meshes.synthetic import cube
 from meshes.voxel import gross_section, voxel_mesh
 
 SLOW = ("cube64", "vor64", "trab64", "vor128", "trab128", "vor256")
-"""Specimens with 10^5 unknowns and more; the last takes minutes and 5 GB."""
+"""Specimens with 10^5 unknowns and more; the last takes minutes."""
 
 
 @pytest.mark.shared
