@@ -1,6 +1,5 @@
 """Quantities of a course that targets are told in: those of trials, cross-sections, porosity, hazards."""
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
