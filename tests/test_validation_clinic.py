@@ -49,8 +49,8 @@ def test_arms_in_one_batch_end_as_in_their_own_trials():
     assert len(courses.batches) == 1
     law = jax.tree.map(lambda number: jnp.asarray(number, dtype=float), Parameters())
     ((persons, followed),) = jax.jit(follow)(courses, law)
-    for name, table in trials.items():
-        alone = run_trial(trial_of(table), law)
+    for name, trial in trials.items():
+        alone = run_trial(trial_of(trial), law)
         outcome = alone.outcomes[0]
         quantity = (outcome.quantity, outcome.site, outcome.instrument)
         for arm in alone.arms:
