@@ -40,7 +40,8 @@ from mechanostat.study import Study
 from mechanostat.systemic import Systemic, systemic
 from meshes.vtkhdf import append_step, create_series, read_cells, truncate_series
 from remodel.checkpoint import load_checkpoint, save_checkpoint, state_digest
-from remodel.loop import young_modulus
+from remodel.loop import present, young_modulus
+from remodel.mineral import MINERAL_DENSITY
 from remodel.model import Ends, Model, State
 from remodel.simulation import Report, last_day, reports
 
@@ -170,11 +171,11 @@ def outcome_row(model: Model, report: Report) -> dict[str, Any]:
 
 def fields_of(model: Model, report: Report) -> dict[str, Float[np.ndarray, " elements"]]:
     """Return the element fields of a report."""
-    tissue = report.state.tissue
+    tissue, fill = report.state.tissue, report.state.fill
     return {
-        "volume_fraction": np.asarray(tissue.volume_fraction),
-        "mineral_density": np.asarray(3200.0 * tissue.mineral),
-        "modulus": np.asarray(young_modulus(model, tissue)),
+        "volume_fraction": np.asarray(present(model, tissue.volume_fraction, fill)),
+        "mineral_density": np.asarray(1000.0 * MINERAL_DENSITY * present(model, tissue.mineral, fill)),
+        "modulus": np.asarray(young_modulus(model, tissue, fill)),
         "effective_strain": np.asarray(report.observation.effective_strain[0]),
     }
 

@@ -363,7 +363,6 @@ class Trial(Table):
     arms: Annotated[tuple[Arm, ...], ArrayOfTables, AfterValidator(_is_not_empty)] = quantity(
         unit="-",
         text="What some persons are given and do, one table for each arm",
-        min_length=1,
         max_length=24,
     )
     outcomes: Annotated[tuple[OutcomeTable, ...], ArrayOfTables, AfterValidator(_is_not_empty)] = quantity(

@@ -19,30 +19,59 @@ from fem.strength import failure_factor
 from remodel.activity import load_at_age, mean_cycle_weights
 from remodel.hormones import hormone_signals
 from remodel.kernel import smoothed_stimulus
-from remodel.mechanostat_curve import set_point
+from remodel.mechanostat_curve import gain, response, set_point
 from remodel.mineral import modulus_ratio
 from remodel.model import Ends, Model, Observation, State
-from remodel.observation import bone_volume_fraction, volumetric_density
-from remodel.person import age_on
+from remodel.observation import mean_over, mineral_density
+from remodel.periosteum import periosteal_velocity
+from remodel.person import age_on, years_since_menopause
 from remodel.stimulus import daily_stimulus, tissue_energy_strain
-from remodel.tissue import Circumstances, Tissue, advance_with_turnover
+from remodel.surface_layer import advance_fill, filled_share, layer_fraction, layer_modulus
+from remodel.tissue import Circumstances, Tissue, advance_with_turnover, log_stimulus_ratio
 
 
-def young_modulus(model: Model, tissue: Tissue) -> Float[Array, " elements"]:
-    """Return Young's modulus of every element [MPa]; that of elements that do not live never changes."""
+def young_modulus(
+    model: Model, tissue: Tissue, fill: Float[Array, " elements"] | None
+) -> Float[Array, " elements"]:
+    """Return Young's modulus of every element [MPa]; that of elements that do not live never changes.
+
+    Args:
+        model: What stays.
+        tissue: Present state.
+        fill: Of the layer outside the bone, if there is one [-].
+    """
     ratio = modulus_ratio(tissue.matrix, model.baseline.matrix, model.parameters)
-    return model.modulus * jnp.where(model.living, ratio, 1)
+    modulus = model.modulus * jnp.where(model.living, ratio, 1)
+    return modulus if model.layer is None or fill is None else layer_modulus(fill, modulus, model.layer)
+
+
+def present(
+    model: Model, field: Float[Array, " elements"], fill: Float[Array, " elements"] | None
+) -> Float[Array, " elements"]:
+    """Return a volume per total volume of every element [-]; in the layer that of the bone it grows from.
+
+    Args:
+        model: What stays.
+        field: Bone or mineral volume of the elements, as the tissue has it.
+        fill: Of the layer outside the bone, if there is one [-].
+    """
+    if model.layer is None or fill is None:
+        return field
+    return layer_fraction(filled_share(fill, model.layer).astype(field.dtype), field, model.layer)
 
 
 def habitual_strain(
-    model: Model, tissue: Tissue, displacement: Float[Array, "cases nodes 3"]
+    model: Model,
+    tissue: Tissue,
+    fill: Float[Array, " elements"] | None,
+    displacement: Float[Array, "cases nodes 3"],
 ) -> tuple[Float[Array, "cases elements"], Float[Array, "cases nodes 3"], Ends]:
     """Return the strain that each habitual load case makes the cells sense [-], and its solution [mm].
 
     A case that imposes a motion is scaled to the force that habitual life puts on the bone, so that a
     weaker bone strains more. Cases are solved one after the other by one compiled solve.
     """
-    modulus = young_modulus(model, tissue)
+    modulus = young_modulus(model, tissue, fill)
     found = _solve_each(model, modulus, model.loads, displacement)
     strain = found.effective_strain * _load_scale(model, found)[:, None]
     if model.settings.stimulus == "tissue-energy":
@@ -55,14 +84,17 @@ def habitual_strain(
 def sensed_stimulus(
     model: Model,
     tissue: Tissue,
+    fill: Float[Array, " elements"] | None,
     strain: Float[Array, "cases elements"],
     cycle_weights: Float[Array, " cases"],
 ) -> Float[Array, " elements"]:
     """Return the daily stimulus of each element after the osteocytes have passed it on, a strain [-]."""
-    length = model.settings.kernel_length
+    length, fraction = model.settings.kernel_length, tissue.volume_fraction
+    if model.layer is not None and fill is not None:
+        fraction = layer_fraction(fill, fraction, model.layer)  # never 0, which the kernel divides by
     return smoothed_stimulus(
         daily_stimulus(strain, cycle_weights, model.parameters),
-        tissue.volume_fraction,
+        fraction,
         model.neighbours,
         spacing=model.spacing,
         length=0.0 if length is None else length,
@@ -71,11 +103,11 @@ def sensed_stimulus(
 
 def step(model: Model, state: State) -> tuple[State, Ends]:
     """Return the state after one solve of every load case and the tissue's steps up to the next."""
-    strain, displacement, ends = habitual_strain(model, state.tissue, state.displacement)
+    strain, displacement, ends = habitual_strain(model, state.tissue, state.fill, state.displacement)
     settings = model.settings
     day = state.day.astype(float)
     weights = mean_cycle_weights(model.activity, day, day + settings.step_days, model.parameters)
-    stimulus = sensed_stimulus(model, state.tissue, strain, weights)
+    stimulus = sensed_stimulus(model, state.tissue, state.fill, strain, weights)
     log_ratio = jnp.log(_trusted(model, stimulus) / model.reference)
 
     def short_step(carry, now):
@@ -89,12 +121,43 @@ def step(model: Model, state: State) -> tuple[State, Ends]:
     after = State(
         state.day + settings.step_days,
         tissue,
+        grown(model, state.fill, log_ratio, jax.tree.map(lambda row: row[count // 2], days)),
         displacement,
         state.test_displacement,
         resorption,
         formation,
     )
     return after, ends
+
+
+def grown(
+    model: Model,
+    fill: Float[Array, " elements"] | None,
+    log_ratio: Float[Array, " elements"],
+    now: Circumstances,
+) -> Float[Array, " elements"] | None:
+    """Return the fill of the layer outside the bone after a step between two solves [-].
+
+    Args:
+        model: What stays.
+        fill: Before the step; None without a layer.
+        log_ratio: ln(S / S_ref) of every element [-].
+        now: What the middle of the step brings.
+    """
+    if model.layer is None or fill is None:
+        return None
+    signals, parameters = now.signals, model.parameters
+    answer = response(log_stimulus_ratio(log_ratio, now, parameters), gain(signals, parameters), parameters)
+    velocity = periosteal_velocity(
+        signals.estrogen_deficit,
+        years_since_menopause(model.person, now.age),
+        signals.igf1_ratio,
+        jnp.maximum(-signals.androgen_deficit, 0.0),
+        answer.astype(now.age.dtype),
+        model.periosteum,
+        formation_gain=parameters.formation_gain,
+    )
+    return advance_fill(fill, velocity.astype(fill.dtype), model.layer, model.settings.step_days)
 
 
 @eqx.filter_jit
@@ -126,7 +189,11 @@ def observe(model: Model, state: State) -> tuple[State, Observation]:
     """Return what is measured on the bone as it is; the strength tests' solutions start the next ones."""
     settings = model.settings
     tissue = state.tissue
-    found = _solve_each(model, young_modulus(model, tissue), model.tests, state.test_displacement)
+    fraction = present(model, tissue.volume_fraction, state.fill)
+    mineral = present(model, tissue.mineral, state.fill)
+    counted = model.living if model.layer is None else model.living | model.layer.waiting
+    modulus = young_modulus(model, tissue, state.fill)
+    found = _solve_each(model, modulus, model.tests, state.test_displacement)
     force = _generalised_force(found, model.tests, model.test_motions)
     motion = jnp.where(model.test_motions == 0, 1, model.test_motions)
     factor = jax.vmap(
@@ -134,7 +201,7 @@ def observe(model: Model, state: State) -> tuple[State, Observation]:
             strain,
             critical_volume=settings.critical_volume,
             critical_strain=settings.critical_strain,
-            bone_volume=jnp.where(model.living, tissue.volume_fraction, 0),
+            bone_volume=jnp.where(counted, fraction, 0),
         )
     )(found.effective_strain)
     failure = jnp.where(found.status == Status.CONVERGED, jnp.abs(force) * factor, jnp.nan)
@@ -148,11 +215,12 @@ def observe(model: Model, state: State) -> tuple[State, Observation]:
         estradiol=signals.estradiol,
         testosterone=signals.testosterone,
         set_point=set_point(signals, age, model.parameters),
-        bone_volume=volume * jnp.sum(jnp.where(model.living, tissue.volume_fraction, 0)),
-        bone_volume_fraction=jax.vmap(lambda region: bone_volume_fraction(tissue, region))(model.regions),
-        mineral_density=jax.vmap(lambda region: volumetric_density(tissue, region))(model.regions),
+        bone_volume=volume * jnp.sum(jnp.where(counted, fraction, 0)),
+        bone_volume_fraction=jax.vmap(lambda region: mean_over(fraction, region))(model.regions),
+        mineral_density=jax.vmap(lambda region: mineral_density(mineral, region))(model.regions),
         resorption=volume * jnp.sum(state.resorption),
         formation=volume * jnp.sum(state.formation),
+        layer_fill=_mean_fill(model, state.fill),
         effective_strain=found.effective_strain,
         stiffness=force / motion,
         failure_load=failure,
@@ -224,6 +292,13 @@ def _solve_each(
         tolerance=settings.tolerance,
         max_iterations=settings.max_iterations,
     )
+
+
+def _mean_fill(model: Model, fill: Float[Array, " elements"] | None) -> Float[Array, ""]:
+    if model.layer is None or fill is None:
+        return jnp.zeros((), model.modulus.dtype)
+    waiting = model.layer.waiting.astype(fill.dtype)
+    return jnp.sum(waiting * filled_share(fill, model.layer).astype(fill.dtype)) / jnp.sum(waiting)
 
 
 def _load_scale(model: Model, found: Balance) -> Float[Array, " cases"]:

@@ -10,7 +10,9 @@ from fem.loads import Boundary
 from fem.strength import CRITICAL_STRAIN, CRITICAL_VOLUME
 from remodel.activity import ActivityPlan
 from remodel.parameters import Parameters
+from remodel.periosteum import PeriostealParameters
 from remodel.person import Person
+from remodel.surface_layer import SurfaceLayer
 from remodel.tissue import Tissue
 from remodel.treatment import Protocol
 
@@ -76,6 +78,10 @@ class Model(eqx.Module):
     """Regions that are measured apart."""
     person: Person
     protocol: Protocol
+    layer: SurfaceLayer | None
+    """Where bone can grow outwards; None where the outer surface stands still."""
+    periosteum: PeriostealParameters
+    """How fast the outer surface moves."""
     activity: ActivityPlan
     parameters: Parameters
     load_names: tuple[str, ...] = eqx.field(static=True)
@@ -92,6 +98,8 @@ class State(eqx.Module):
     day: Int[Array, ""]
     """Days since the scan."""
     tissue: Tissue
+    fill: Float[Array, " elements"] | None
+    """How far each element of the layer outside the bone is filled, 1 elsewhere [-]; None without a layer."""
     displacement: Float[Array, "cases nodes 3"]
     """Last solution of each habitual case as solved, where the next one starts [mm]."""
     test_displacement: Float[Array, "tests nodes 3"]
@@ -132,6 +140,8 @@ class Observation(eqx.Module):
     """Of all living elements [mm³/day]."""
     formation: Float[Array, ""]
     """Of all living elements [mm³/day]."""
+    layer_fill: Float[Array, ""]
+    """Mean fill of the layer outside the bone since day 0; 0 without one [-]."""
     effective_strain: Float[Array, "tests elements"]
     """At the centroids under each strength test as imposed [-]."""
     stiffness: Float[Array, " tests"]

@@ -1,36 +1,30 @@
-"""What is measured on a region of a mesh: bone volume fraction and mineral density.
+"""What is measured on a region of a mesh: means of volumes and of mineral density.
 
-No scanner is imitated here: density is the true mineral density of the region.
+No scanner is imitated here (`remodel/instruments.py` does): density is the true mineral density of the region.
 """
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from remodel.mineral import MINERAL_DENSITY
-from remodel.tissue import Tissue
 
 
-def bone_volume_fraction(tissue: Tissue, region: Bool[Array, " elements"]) -> Float[Array, ""]:
-    """Return the mean bone volume fraction of the elements of a region, osteoid included [-].
+def mean_over(values: Float[Array, " elements"], region: Bool[Array, " elements"]) -> Float[Array, ""]:
+    """Return the mean of a field over the elements of a region, which all have the same volume.
 
     Args:
-        tissue: State.
-        region: Elements that count; all have the same volume.
+        values: Such as the bone volume fraction, osteoid included [-].
+        region: Elements that count.
     """
-    return _mean(tissue.volume_fraction, region)
+    weights = region.astype(values.dtype)
+    return jnp.sum(weights * values) / jnp.sum(weights)
 
 
-def volumetric_density(tissue: Tissue, region: Bool[Array, " elements"]) -> Float[Array, ""]:
+def mineral_density(mineral: Float[Array, " elements"], region: Bool[Array, " elements"]) -> Float[Array, ""]:
     """Return the mean mineral density of the elements of a region [mg HA/cm³].
 
     Args:
-        tissue: State.
+        mineral: Mineral volume per total volume [-].
         region: Elements that count; all have the same volume.
     """
-    return 1000.0 * MINERAL_DENSITY * _mean(tissue.mineral, region)
-
-
-def _mean(values: Float[Array, " elements"], region: Bool[Array, " elements"]) -> Float[Array, ""]:
-    """Return the mean over the elements of a region."""
-    weights = region.astype(values.dtype)
-    return jnp.sum(weights * values) / jnp.sum(weights)
+    return 1000.0 * MINERAL_DENSITY * mean_over(mineral, region)

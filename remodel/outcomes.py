@@ -83,10 +83,10 @@ def outcome_unit(outcome: Outcome) -> str:
     return LEVELS.get(outcome.quantity, "%")
 
 
-def outcome_values(
+def outcome_readings(
     course: PersonCourse, outcome: Outcome, person: Person, parameters: Parameters
 ) -> Float[Array, " times"]:
-    """Return an outcome at each time of a course, in its unit; a change is since the first time.
+    """Return what an instrument reads at each time of a course: a level in its unit, else what only ratios count of.
 
     Args:
         course: Of one person, from day 0 on.
@@ -96,14 +96,6 @@ def outcome_values(
     """
     if outcome.quantity in LEVELS:
         return getattr(course.brought.signals, outcome.quantity)
-    values = _readings(course, outcome, person, parameters)
-    return 100.0 * (values - values[0]) / values[0]
-
-
-def _readings(
-    course: PersonCourse, outcome: Outcome, person: Person, parameters: Parameters
-) -> Float[Array, " times"]:
-    """Return what an instrument reads at each time, of which only ratios count."""
     if outcome.quantity in MARKERS:
         return getattr(course, MARKERS[outcome.quantity])
     site = outcome.site or ""

@@ -79,6 +79,23 @@ def age_on(person: Person, day: Scalar | Float[Array, "*times"]) -> Float[Array,
     return jnp.asarray(day, dtype=float) / DAYS_PER_YEAR + jnp.asarray(person.age, dtype=float)
 
 
+def years_since_menopause(person: Person, age: Float[Array, "*times"]) -> Float[Array, "*times"]:
+    """Return the time since the final menstrual period or the removal of the ovaries, the earlier one [year].
+
+    Negative before it; infinite in men.
+
+    Args:
+        person: Whose.
+        age: Age at which it is asked [year].
+    """
+    if person.sex == "male":
+        return jnp.full_like(age, jnp.inf)
+    end = jnp.minimum(
+        jnp.asarray(person.final_menstrual_period, age.dtype), jnp.asarray(person.oophorectomy, age.dtype)
+    )
+    return age - end
+
+
 def body_weight(person: Person) -> Scalar:
     """Return the body weight, the usual one of the sex if it was not given [kg]."""
     return WEIGHT[person.sex] if person.weight is None else person.weight

@@ -170,7 +170,7 @@ def draw_persons(population: Population) -> Person:
         else jnp.broadcast_to(jnp.asarray(number, dtype=float), (population.persons,))
         for name, number in numbers.items()
     }
-    return Person(sex=population.sex, **stacked)
+    return jax.vmap(lambda person: Person(sex=population.sex, **person))(stacked)
 
 
 def draw_parameters(population: Population) -> Parameters | None:
@@ -192,7 +192,10 @@ def _shares(population: Population) -> Float[np.ndarray, "persons axes"]:
     The draw has an axis of its own: taken in turn it would go with age, because neighbours in a Sobol
     sequence lie apart by design.
     """
-    sequence = qmc.Sobol(1 + len(QUANTITIES), scramble=True, seed=np.random.default_rng(population.seed))
+    generator = np.random.default_rng(population.seed)
+    axes = 1 + len(QUANTITIES)
+    # `rng` in its place would need scipy 1.15.
+    sequence = qmc.Sobol(axes, scramble=True, seed=generator)  # pyright: ignore[reportCallIssue]
     # Made as a power of two, for which the sequence is even; its beginning is the sequence for fewer persons.
     return sequence.random_base2(math.ceil(math.log2(population.persons)))[: population.persons]
 

@@ -20,8 +20,10 @@ from remodel.kernel import sensing_length
 from remodel.loop import brought, habitual_strain, live, sensed_stimulus, worst
 from remodel.model import Model, Settings, State
 from remodel.parameters import Parameters
+from remodel.periosteum import PeriostealParameters
 from remodel.person import Person
 from remodel.reference import blended_reference, local_reference
+from remodel.surface_layer import SurfaceLayer, empty_fill
 from remodel.tissue import Tissue
 from remodel.treatment import Protocol
 
@@ -55,6 +57,8 @@ def prepare(
     frozen_margin: float = 0.0,
     overall_reference: Float[np.ndarray, " elements"] | None = None,
     overall_share: float = 0.0,
+    layer: SurfaceLayer | None = None,
+    periosteum: PeriostealParameters | None = None,
     settings: Settings | None = None,
 ) -> tuple[Model, State]:
     """Return the model and the state of the day of the scan.
@@ -80,6 +84,9 @@ def prepare(
             strain, an artefact of the cut, but the mean change of all others [mm].
         overall_reference: Reference stimulus that does not come from this bone (`remodel/reference.py`) [-].
         overall_share: Its weight against the local one: 0 leaves it out, 1 uses it alone [-].
+        layer: Room for bone to grow outwards, elements of this mesh; without one the outer surface stands still.
+            What the fields say of its elements is not read.
+        periosteum: How fast the outer surface moves.
         settings: How the loop computes.
 
     Raises:
@@ -96,6 +103,7 @@ def prepare(
     tissue, habitual_ratio = _tissue_of_the_past(person, protocol, jnp.asarray(fraction, dtype), parameters)
     cases = [_checked_load(load).case for load in loads]
     alive = np.ones(mesh.elements, bool) if living is None else np.asarray(living)
+    outside = np.zeros(mesh.elements, bool) if layer is None else np.asarray(layer.waiting)
     measured = {"bone": alive} | dict(regions or {})
     ones = jnp.ones(mesh.elements, dtype)
     model = Model(
@@ -110,10 +118,12 @@ def prepare(
         baseline=tissue,
         reference=ones,
         baseline_stimulus=ones,
-        sensing=jnp.asarray(_far_from_loads(mesh, [*cases, *tests], frozen_margin)),
-        living=jnp.asarray(alive),
+        sensing=jnp.asarray(_far_from_loads(mesh, [*cases, *tests], frozen_margin) & ~outside),
+        living=jnp.asarray(alive & ~outside),
         regions=jnp.asarray(np.stack(list(measured.values()))),
         person=person,
+        layer=layer,
+        periosteum=PeriostealParameters() if periosteum is None else periosteum,
         protocol=protocol,
         activity=habitual_life(len(loads)) if activity is None else activity,
         parameters=parameters,
@@ -128,7 +138,8 @@ def prepare(
     resorption, formation = _first_turnover(model)
     tests_at_rest = jnp.zeros((len(tests), mesh.nodes, 3), dtype)
     day = jnp.zeros((), jnp.int32)
-    return model, State(day, tissue, displacement, tests_at_rest, resorption, formation)
+    fill = _fill_on_day_zero(model)
+    return model, State(day, tissue, fill, displacement, tests_at_rest, resorption, formation)
 
 
 def _with_reference(
@@ -141,7 +152,7 @@ def _with_reference(
     """Return the model with its reference field, from one solve of every habitual load."""
     cases = model.motions.shape[0]
     at_rest = jnp.zeros((cases, nodes, 3), model.modulus.dtype)
-    stimulus, displacement, ends = _sense_baseline(model, at_rest)
+    stimulus, displacement, ends = _sense_baseline(model, _fill_on_day_zero(model), at_rest)
     bad, iterations, residual = worst(ends)
     if bad != Status.CONVERGED:
         raise SolveError(advice(bad, "habitual", iterations, residual, model.settings.tolerance))
@@ -162,11 +173,17 @@ def _tissue_of_the_past(
     return initial_tissue(live_through(person, protocol, parameters), volume_fraction, parameters)
 
 
+def _fill_on_day_zero(model: Model) -> Float[Array, " elements"] | None:
+    return None if model.layer is None else empty_fill(model.layer).astype(model.modulus.dtype)
+
+
 @eqx.filter_jit
-def _sense_baseline(model: Model, at_rest: Float[Array, "cases nodes 3"]):
-    strain, displacement, ends = habitual_strain(model, model.baseline, at_rest)
+def _sense_baseline(
+    model: Model, fill: Float[Array, " elements"] | None, at_rest: Float[Array, "cases nodes 3"]
+):
+    strain, displacement, ends = habitual_strain(model, model.baseline, fill, at_rest)
     weights = habitual_cycle_weights(model.activity, model.parameters)
-    return sensed_stimulus(model, model.baseline, strain, weights), displacement, ends
+    return sensed_stimulus(model, model.baseline, fill, strain, weights), displacement, ends
 
 
 @eqx.filter_jit

@@ -174,11 +174,10 @@ def follow_from(
         lambda one, many: jnp.concatenate([one[None], many]), first, later
     )
     rate = _skeletal_sum(active_surface(young.volume_fraction, parameters) * parameters.resorption_rate)
-    reference = jax.tree.map(lambda leaf: leaf[None], young.matrix)
     return PersonCourse(
         day,
         tissue.mineral / young.mineral[None],
-        modulus_ratio(tissue.matrix, reference, parameters),
+        jax.vmap(lambda matrix: modulus_ratio(matrix, young.matrix, parameters))(tissue.matrix),
         tissue.volume_fraction,
         (_skeletal_sum(resorption) / rate) ** parameters.resorption_marker_exponent,
         (_skeletal_sum(formation) / rate) ** parameters.formation_marker_exponent,

@@ -142,6 +142,12 @@ def layer_fraction(
     return fill * volume_fraction[layer.host]
 
 
+def filled_share(fill: Float[Array, " elements"], layer: SurfaceLayer) -> Float[Array, " elements"]:
+    """Return how much of every element is filled since day 0: 0 to 1 in the layer, 1 elsewhere [-]."""
+    share = jnp.clip((fill - SMALLEST_FILL) / (1.0 - SMALLEST_FILL), 0.0, 1.0)
+    return jnp.where(layer.waiting, share, 1)
+
+
 def layer_modulus(
     fill: Float[Array, " elements"], modulus: Float[Array, " elements"], layer: SurfaceLayer
 ) -> Float[Array, " elements"]:
@@ -155,8 +161,7 @@ def layer_modulus(
         modulus: Of every element; that of the layer is not read [MPa].
         layer: The layer.
     """
-    filled = (fill - SMALLEST_FILL) / (1.0 - SMALLEST_FILL)
-    share = SMALLEST_STIFFNESS + (1.0 - SMALLEST_STIFFNESS) * jnp.clip(filled, 0.0, 1.0)
+    share = SMALLEST_STIFFNESS + (1.0 - SMALLEST_STIFFNESS) * filled_share(fill, layer)
     return jnp.where(layer.waiting, share * modulus[layer.host], modulus)
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from remodel.activity import ActivityPlan, habitual_life
-from remodel.outcomes import LEVELS, Outcome, outcome_values
+from remodel.outcomes import LEVELS, Outcome, outcome_readings
 from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.population import Population, draw_parameters, draw_persons
@@ -161,6 +161,7 @@ def run_trial(
         outcomes, levels = (
             np.concatenate(column)[: population.persons] for column in zip(*pieces, strict=True)
         )
+        outcomes = _told(outcomes, trial.outcomes)
         first = outcomes if first is None else first
         arms.append(
             ArmResult(
@@ -211,11 +212,18 @@ def _follow(
     def one(start: DayZero, person: Person, parameters: Parameters) -> tuple[Array, Array]:
         protocol = (*before, *arm.protocol)
         course = follow_from(start, person, protocol, arm.plan, parameters, months=months)
-        columns = [outcome_values(course, outcome, person, parameters) for outcome in outcomes]
+        columns = [outcome_readings(course, outcome, person, parameters) for outcome in outcomes]
         levels = [getattr(course.brought.signals, name) for name in LEVELS]
         return jnp.stack(columns, axis=-1), jnp.stack(levels, axis=-1)
 
     return jax.vmap(one, (0, 0, axis))(starts, persons, parameters)
+
+
+def _told(readings: Values, outcomes: tuple[Outcome, ...]) -> Values:
+    """Return levels as they are and everything else as change since day 0 in percent, there exactly 0."""
+    relative = np.array([outcome.quantity not in LEVELS for outcome in outcomes])
+    start = readings[:, :1]
+    return np.where(relative, 100.0 * (readings - start) / np.where(relative, start, 1.0), readings)
 
 
 def _side_by_side(work: Callable, places: Iterable[int]) -> Iterator[Any]:

@@ -8,7 +8,7 @@ import pytest
 from remodel.activity import habitual_life, load_at_age
 from remodel.history import initial_tissue, live_through
 from remodel.hormones import hormone_signals
-from remodel.observation import bone_volume_fraction, volumetric_density
+from remodel.observation import mean_over, mineral_density
 from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, Person, age_on
 from remodel.reference import local_reference
@@ -105,8 +105,8 @@ def test_cohort_of_histories_is_a_map():
 def test_density_is_observed_in_milligrams_of_hydroxyapatite():
     tissue = reference_tissue(jnp.array([0.15, 0.95]), PARAMETERS)
     compact = jnp.array([False, True])
-    np.testing.assert_allclose(bone_volume_fraction(tissue, compact), 0.95, rtol=1e-12)
-    np.testing.assert_allclose(volumetric_density(tissue, compact), 3200.0 * 0.95 * 0.3386, rtol=2e-3)
+    np.testing.assert_allclose(mean_over(tissue.volume_fraction, compact), 0.95, rtol=1e-12)
+    np.testing.assert_allclose(mineral_density(tissue.mineral, compact), 3200.0 * 0.95 * 0.3386, rtol=2e-3)
 
 
 def test_course_ends_where_the_single_run_ends():
