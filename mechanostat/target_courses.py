@@ -105,7 +105,7 @@ def prepare_courses(
     for name, table in trials.items():
         record = trial_of(table)
         sex, count = record.population.sex, record.population.persons
-        row = sum(people.age.shape[0] for people in drawn.setdefault(sex, []))
+        row = sum(np.size(people.age) for people in drawn.setdefault(sex, []))
         drawn[sex].append(with_natural_levels(draw_persons(record.population)))
         before.setdefault(sex, []).append((count, record.population.before))
         for arm, arm_table in zip(record.arms, table.arms, strict=True):

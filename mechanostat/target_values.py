@@ -42,8 +42,11 @@ class ValidationPlan(eqx.Module):
     """Persons in every trial."""
 
 
-def prepare_validation() -> ValidationPlan:
+def prepare_validation(*, persons: int | None = None) -> ValidationPlan:
     """Return what to compute for all targets that ship with the package.
+
+    Args:
+        persons: Persons in every trial; as its file says if absent.
 
     Raises:
         ValueError: If trials differ in their number of persons.
@@ -56,6 +59,12 @@ def prepare_validation() -> ValidationPlan:
             last = math.ceil(max(reading.months))
             months[reading.trial] = max(months.get(reading.trial, 0), last)
     trials = {name: trial for name, trial in read_trials().items() if name in months}
+    if persons is not None:
+        fewer = {"persons": persons}
+        trials = {
+            name: trial.model_copy(update={"population": trial.population.model_copy(update=fewer)})
+            for name, trial in trials.items()
+        }
     counts = {trial.population.persons for trial in trials.values()}
     if len(counts) != 1:
         raise ValueError(f"all trials of the targets need as many persons, got {sorted(counts)}.")

@@ -6,6 +6,7 @@ trials themselves.
 """
 
 import csv
+import io
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -117,7 +118,7 @@ def read_targets() -> tuple[Target, ...]:
             row["citation"],
             row["confidence"],
         )
-        for row in _rows("clinical_targets.csv")
+        for row in rows_of("clinical_targets.csv")
     )
 
 
@@ -129,7 +130,7 @@ def read_readings() -> tuple[Reading, ...]:
             covered=row["covered"] == "yes",
             months=tuple(float(month) for month in row["months"].split()),
         )
-        for row in _rows("target_trials.csv")
+        for row in rows_of("target_trials.csv")
     )
 
 
@@ -152,6 +153,6 @@ def read_trials() -> dict[str, Trial]:
     }
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    with DATA.joinpath(name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def rows_of(name: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV table that ships with the package."""
+    return list(csv.DictReader(io.StringIO(DATA.joinpath(name).read_text(encoding="utf-8"))))

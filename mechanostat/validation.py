@@ -1,6 +1,5 @@
 """The model measured against the clinic: every target, the model's number, inside its band or not, and why not."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mechanostat.target_values import ValidationPlan, person_values, prepare_validation
-from mechanostat.targets import DATA, Reading, Target, read_readings, read_targets
+from mechanostat.targets import Reading, Target, read_readings, read_targets, rows_of
 from remodel.parameters import Parameters
 
 
@@ -102,8 +101,7 @@ def by_mechanism(judged: Sequence[Judgement]) -> dict[str, list[Judgement]]:
 
 def miss_reasons() -> dict[str, str]:
     """Return reasons for misses by target, beginning of its name, or mechanism."""
-    with DATA.joinpath("miss_reasons.csv").open(encoding="utf-8", newline="") as file:
-        return {row["applies_to"]: row["reason"] for row in csv.DictReader(file)}
+    return {row["applies_to"]: row["reason"] for row in rows_of("miss_reasons.csv")}
 
 
 def reason_of(one: Judgement, reasons: dict[str, str]) -> str:

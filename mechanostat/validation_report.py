@@ -15,6 +15,13 @@ from mechanostat.validation import Judgement, by_mechanism, miss_reasons, reason
 PAGE, TABLE, PICTURE = "validation.md", "validation.csv", "validation.png"
 """Names of the three files."""
 
+COLUMNS = (
+    *("id", "mechanism", "gate", "study", "site", "method", "unit", "result", "band_low", "band_high"),
+    *("model", "persons_low", "persons_high", "verdict"),
+    *("trial", "arm", "against", "quantity", "form", "months", "surrogate", "reason"),
+)
+"""Columns of the table."""
+
 HIT, MISS = "#1b5e9c", "#c8501e"
 FARTHEST = 6.0
 """Where points of the figure end [half widths of the band]."""
@@ -24,8 +31,8 @@ INTRODUCTION = """\
 
 Written by `mechanostat validate --out docs`; do not edit. Each row is a result of a clinical study and the band that a
 simulated cohort has to reach. The model without space (three compartments under constant stress, `remodel/skeleton.py`)
-follows the persons of the study, few and drawn evenly, with the law's default numbers. Most of these studies, or their
-like, are among those the defaults were fitted to: this is a measure of fit, not a forecast.
+follows the persons of the study, few and drawn evenly, with the law's default numbers. Many of these studies
+are among those the defaults were fitted to: this is a measure of fit, not a forecast.
 
 * Bands: `mechanostat/data/clinical_targets.csv`. What of the model answers each row, and what stands for things it does
   not have: `mechanostat/data/target_trials.csv`. The trials: `mechanostat/data/trials`, each of which
@@ -80,48 +87,13 @@ def table(judged: Sequence[Judgement]) -> str:
     """Return all rows as CSV text."""
     reasons, text = miss_reasons(), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "id",
-            "mechanism",
-            "gate",
-            "study",
-            "site",
-            "method",
-            "unit",
-            "result",
-            "band_low",
-            "band_high",
-            "model",
-            "persons_low",
-            "persons_high",
-            "verdict",
-            "trial",
-            "arm",
-            "against",
-            "quantity",
-            "form",
-            "months",
-            "surrogate",
-            "reason",
-        ]
-    )
+    writer.writerow(COLUMNS)
     for one in judged:
         t, r = one.target, one.reading
         numbers = ["" if x is None else f"{x:.4g}" for x in (one.value, one.low, one.high)]
-        writer.writerow(
-            [t.id, t.mechanism, t.gate, t.citation, t.site, t.method, t.unit, t.mean, t.low, t.high, *numbers]
-            + [
-                verdict(one),
-                r.trial,
-                r.arm,
-                r.against,
-                r.quantity,
-                r.form,
-                " ".join(f"{m:g}" for m in r.months),
-            ]
-            + [r.surrogate, reason_of(one, reasons)]
-        )
+        made_of = (r.trial, r.arm, r.against, r.quantity, r.form, " ".join(f"{m:g}" for m in r.months))
+        study = (t.id, t.mechanism, t.gate, t.citation, t.site, t.method, t.unit, t.mean, t.low, t.high)
+        writer.writerow((*study, *numbers, verdict(one), *made_of, r.surrogate, reason_of(one, reasons)))
     return text.getvalue()
 
 
@@ -158,6 +130,11 @@ def figure(judged: Sequence[Judgement]) -> Figure:
         color=QUIET,
     )
     return drawn
+
+
+def _score(rows: Sequence[Judgement]) -> str:
+    part = total(rows)
+    return f"{part.inside}/{part.covered}" if part.covered else "not counted"
 
 
 def _place(one: Judgement) -> float:
