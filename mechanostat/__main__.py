@@ -151,6 +151,10 @@ def solve(
     ] = None,
     tolerance: Annotated[float, typer.Option(help="Relative true residual to reach.")] = 1e-6,
     max_iterations: Annotated[int, typer.Option(help="Give up after so many.")] = 2000,
+    reaction_tolerance: Annotated[
+        float | None,
+        typer.Option(help="End, too, when the reaction changes by less than this part of it."),
+    ] = None,
     precision: Annotated[PrecisionName, typer.Option(help="Arithmetic.")] = PrecisionName.mixed,
     device: DeviceChoice = "auto",
     coarsen: Annotated[int, typer.Option(min=1, help="So many voxels per axis become one.")] = 1,
@@ -188,7 +192,14 @@ def solve(
         modulus=modulus,
     )
     analysis = Analysis(
-        case.value, "xyz".index(axis.value), strain, poisson, tolerance, precision.value, max_iterations
+        case.value,
+        "xyz".index(axis.value),
+        strain,
+        poisson,
+        tolerance,
+        precision.value,
+        max_iterations,
+        reaction_tolerance,
     )
     if dry_run:
         forecast(prepare_bone(image, recipe), analysis, out, reporter)
@@ -251,6 +262,8 @@ def run(
     if course.result.status != "converged":
         reporter.fail(f"a solve ended as {course.result.status}; the study stopped there.")
         return NOT_CONVERGED
+    for remark in course.result.remarks:
+        reporter.say(remark)
     reporter.say("drawing the pictures and writing the report")
     write_study_report(out, {"": course})
     reporter.say(f"written to {out}")
@@ -295,6 +308,29 @@ def trial(
     reporter.say(f"written to {out}")
     if as_json:
         print_json(result.model_dump(mode="json", by_alias=True))
+    return DONE
+
+
+@app.command()
+@ended
+def validate(
+    out: Out = Path("mechanostat-validation"), device: DeviceChoice = "auto", quiet: Quiet = False
+) -> int:
+    """Measure the model without space against 219 results of clinical studies."""
+    from mechanostat.devices import choose_device, keep_compiled_programs
+    from mechanostat.validation import measure, total
+    from mechanostat.validation_report import write_validation
+
+    chosen = choose_device(device, precision="double")
+    keep_compiled_programs()
+    reporter = Reporter(device=chosen.name, quiet=quiet)
+    if chosen.note:
+        reporter.warn(chosen.note)
+    judged = measure()
+    write_validation(out, judged)
+    whole = total(judged)
+    reporter.say(f"{whole.inside} of {whole.covered} targets met, {whole.all - whole.covered} not covered")
+    reporter.say(f"written to {out}")
     return DONE
 
 

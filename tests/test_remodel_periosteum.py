@@ -48,21 +48,21 @@ def percent(after, before):
 
 
 def test_an_adult_grows_five_micrometres_a_year():
-    assert um_per_year() == pytest.approx(5.0, rel=1e-12)
+    assert um_per_year() == pytest.approx(14.0, rel=1e-12)
 
 
 def test_full_loss_of_estradiol_adds_26_which_fade_in_eight_years():
-    assert um_per_year(deficit=1.0, since=0.0) == pytest.approx(31.0, rel=1e-12)
-    assert um_per_year(deficit=1.0, since=8.0) == pytest.approx(5.0 + 26.0 * np.exp(-1.0), rel=1e-12)
+    assert um_per_year(deficit=1.0, since=0.0) == pytest.approx(40.0, rel=1e-12)
+    assert um_per_year(deficit=1.0, since=8.0) == pytest.approx(14.0 + 26.0 * np.exp(-1.0), rel=1e-12)
     assert um_per_year(deficit=1.0, since=-3.0) == um_per_year(deficit=1.0, since=0.0)
-    assert um_per_year(deficit=1.0, since=NEVER) == pytest.approx(5.0, rel=1e-12)
+    assert um_per_year(deficit=1.0, since=NEVER) == pytest.approx(14.0, rel=1e-12)
 
 
 def test_what_raises_velocity_multiplies_it():
-    assert um_per_year(igf=4.0) == pytest.approx(10.0, rel=1e-12)
-    assert um_per_year(androgen=0.5) == pytest.approx(5.5, rel=1e-12)
+    assert um_per_year(igf=4.0) == pytest.approx(28.0, rel=1e-12)
+    assert um_per_year(androgen=0.5) == pytest.approx(15.4, rel=1e-12)
     pull = np.exp(0.5 * Parameters().formation_gain)
-    assert um_per_year(response=1.0) == pytest.approx(5.0 * pull, rel=1e-12)
+    assert um_per_year(response=1.0) == pytest.approx(14.0 * pull, rel=1e-12)
 
 
 def test_the_surface_never_moves_inwards():
