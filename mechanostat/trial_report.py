@@ -6,12 +6,12 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+import remodel.trial as virtual
 from mechanostat.curves import ARM_COLOURS, LINE_STYLES
 from mechanostat.files import write_bytes
 from mechanostat.pictures import INK, QUIET, blank_figure, png
 from mechanostat.report import Claim, DataTable, Headline, Picture, Report, write_report
 from mechanostat.trial_running import FinishedTrial, points, with_interval
-from remodel import trial as virtual
 from remodel.agents import AGENTS
 from remodel.outcomes import outcome_name, outcome_unit
 

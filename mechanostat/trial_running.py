@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+import remodel.trial as virtual
 from mechanostat.console import Reporter, spoken
 from mechanostat.devices import Device
 from mechanostat.doctor import versions
@@ -23,7 +24,6 @@ from mechanostat.trial_results import (
     outcomes_csv,
 )
 from mechanostat.trial_tables import Trial
-from remodel import trial as virtual
 from remodel.outcomes import LEVELS, outcome_name, outcome_unit
 from remodel.person import Person
 from remodel.population import QUANTITIES

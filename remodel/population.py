@@ -6,6 +6,7 @@ law's numbers, too, keeps what else its persons have.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Literal
 
@@ -79,7 +80,7 @@ class Population(eqx.Module):
     """How many."""
     sex: Literal["female", "male"] = eqx.field(static=True)
     """Sex of all."""
-    quantities: dict[str, Distribution]
+    quantities: Mapping[str, Distribution]
     """Distributions by fields of `Person`, `age` among them; the others stay at the defaults of `Person`."""
     years_since_menopause: Distribution | None = None
     """Time since the final menstrual period on day 0, in place of the age at it [year]."""
@@ -129,7 +130,7 @@ def check_quantity(name: str, distribution: Distribution, sex: Literal["female",
         ValueError: With the words of `Person`.
     """
     for value in ends(distribution):
-        Person(**({"sex": sex, "age": 50.0} | {name: value}))
+        Person(sex, **({"age": 50.0} | {name: value}))
 
 
 def quantile(
