@@ -1,7 +1,12 @@
-"""How many element-steps a second does remodeling take: a step with its solves, and the tissue law alone?"""
+"""How many element-steps a second does remodeling take: a step with its solves, and the tissue law alone?
 
+And what does it save to start the solves of a step where the last one ended?
+"""
+
+import statistics
 import time
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +14,7 @@ import pytest
 from fem.conjugate_gradients import Status
 from fem.standard_tests import axial, directional_shear
 from meshes.voxel import voxel_mesh
-from remodel.loop import brought, live, step
+from remodel.loop import brought, habitual_strain, live, step
 from remodel.person import Person
 from remodel.preparation import HabitualLoad, prepare
 
@@ -70,3 +75,40 @@ def bench_tissue(timed, bone, name):
         elements=elements,
     )
     assert np.all(np.isfinite(np.asarray(tissue.volume_fraction)))
+
+
+@pytest.mark.benchmark(group="loop")
+@pytest.mark.parametrize("name", ["trabeculae64", "vor64", "vor128"])
+def bench_warm_start(benchmark, bone, name):
+    """The solves after the first 60 days of menopause, from the solution of day 0 and from rest.
+
+    The tolerance is relative to the load, not to the first residual: a good start leaves less to do.
+    """
+    model, start = prepared(bone, name)
+    after, _ = jax.jit(step)(model, start)
+    change = jnp.abs(after.tissue.volume_fraction / start.tissue.volume_fraction - 1.0)
+    at_rest = jnp.zeros_like(after.displacement)
+    program = jax.jit(habitual_strain).lower(model, after.tissue, None, at_rest).compile()
+
+    def solve_from(displacement):
+        return jax.block_until_ready(program(model, after.tissue, None, displacement))
+
+    _, _, cold = solve_from(at_rest)
+    cold_seconds = []
+    for _ in range(3 if benchmark.enabled else 1):
+        begun = time.perf_counter()
+        solve_from(at_rest)
+        cold_seconds.append(time.perf_counter() - begun)
+    _, _, warm = benchmark.pedantic(solve_from, args=(after.displacement,), rounds=3, warmup_rounds=1)
+    assert np.all(np.asarray([cold.status, warm.status]) == Status.CONVERGED)
+    benchmark.extra_info.update(
+        bone=name,
+        largest_change_of_volume_fraction=float(jnp.max(change)),
+        cold_iterations=np.asarray(cold.iterations).tolist(),
+        warm_iterations=np.asarray(warm.iterations).tolist(),
+        cold_seconds=statistics.median(cold_seconds),
+    )
+    if benchmark.enabled:
+        ratio = benchmark.stats.stats.median / statistics.median(cold_seconds)
+        benchmark.extra_info["warm_start_ratio"] = ratio
+        print(f"\n{name}: {benchmark.extra_info}")

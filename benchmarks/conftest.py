@@ -110,7 +110,7 @@ def bone(benchmark) -> Callable[[str], np.ndarray]:
     """A function that makes or loads the bone of a name, with voxels of 0.05 mm; small where not measured.
 
     `cube64` and `trabeculae64` are made by formula, with 64 voxels along an edge; other names are
-    reference specimens, which skip where the reference data is absent.
+    reference specimens, or a corner of one, which skip where the reference data is absent.
     """
 
     def make(name: str) -> np.ndarray:
@@ -127,15 +127,28 @@ def bone(benchmark) -> Callable[[str], np.ndarray]:
                 shape=(n, n, n), spacing=(0.05, 0.05, 0.05), period=0.8, volume_fraction=0.2, seed=1
             )
             return largest_component(grid).solid
+        if name == "vor48":  # a corner of vor64, for a size below it
+            return largest_component(specimen("vor64")[:48, :48, :48]).solid
         return specimen(name)
 
     return make
 
 
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of reference data; skips where it is absent."""
+    return reference_data()
+
+
+def reference_data() -> Path:
+    """Return the folder of reference data; skip where it is absent."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("MECHANOSTAT_SHARED", default)) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the reference data, not found at {folder}; set MECHANOSTAT_SHARED")
+    return folder
+
+
 def specimen(name: str) -> np.ndarray:
     """Return a reference specimen; skip where it is absent."""
-    default = Path(__file__).resolve().parents[2] / "shared"
-    path = Path(os.environ.get("MECHANOSTAT_SHARED", default)) / "data" / "specimens" / f"{name}.npz"
-    if not path.is_file():
-        pytest.skip(f"needs the reference data, not found at {path}; set MECHANOSTAT_SHARED")
-    return np.load(path)["bone"]
+    return np.load(reference_data() / "specimens" / f"{name}.npz")["bone"]

@@ -1,6 +1,7 @@
 """One finite-element analysis: from a mesh, a modulus and a load case to displacement and reaction."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 import equinox as eqx
@@ -8,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from fem.conjugate_gradients import Status
-from fem.fields import StrainOperator, effective_strain, resultant, strain, strain_operator
+from fem.fields import StrainOperator, effective_strain_of, resultant, strain_operator
 from fem.implicit import solve_implicitly
-from fem.loads import Boundary, LoadCase
+from fem.loads import Boundary, LoadCase, stacked
 from fem.multigrid import Hierarchy, Stiffnesses, hierarchy, multigrid, stiffnesses
-from fem.stiffness import VoxelStiffness, in_precision, masked
+from fem.stiffness import VoxelStiffness, in_precision
 from meshes.voxel import VoxelMesh, node_coordinates
 
 Precision = Literal["single", "mixed", "double"]
@@ -37,10 +38,24 @@ class SolveError(RuntimeError):
 
 
 class Structure(eqx.Module):
-    """What a mesh is to the solver, on the device; made once, whatever the modulus and the load."""
+    """What a mesh is to the solver, on the device; made once, whatever the modulus and the load.
+
+    Its arrays are padded (`fem/buckets.py`). Fields that go in may be as long as the mesh is, and come out as long
+    as they went in; a field that is as long as the padding makes programs the same for similar bones.
+    """
 
     hierarchy: Hierarchy
     strain: StrainOperator
+
+    @property
+    def elements(self) -> int:
+        """Elements of a field with its padding."""
+        return self.hierarchy.finest.layout.elements
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of a field with its padding."""
+        return self.hierarchy.finest.layout.nodes
 
 
 class Supports(eqx.Module):
@@ -50,8 +65,8 @@ class Supports(eqx.Module):
     """Which degrees of freedom are unknown."""
     displacement: Float[Array, "nodes 3"]
     """Prescribed displacement, zero where free [mm]."""
-    force: Float[Array, "nodes 3"]
-    """Applied force [N]."""
+    force: Float[Array, "nodes 3"] | None
+    """Applied force [N]; none where motion alone loads the bone."""
     springs: Float[Array, "nodes 3"] | None
     """Stiffness to ground [N/mm]."""
 
@@ -69,10 +84,12 @@ class Equilibrium(eqx.Module):
     iterations: int = eqx.field(static=True)
     residual: float = eqx.field(static=True)
     """True relative residual |f - K u| / |f| [-]."""
+    settled: bool = eqx.field(static=True)
+    """Whether it ended because the reaction had settled, before the residual met its tolerance."""
 
     @property
     def converged(self) -> bool:
-        """Whether the true residual met the tolerance."""
+        """Whether the true residual met the tolerance, or the reaction settled where that was asked for."""
         return self.status == Status.CONVERGED
 
 
@@ -88,6 +105,7 @@ class Balance(eqx.Module):
     status: Int[Array, ""]
     iterations: Int[Array, ""]
     residual: Float[Array, ""]
+    settled: Bool[Array, ""]
 
 
 def structure(mesh: VoxelMesh, *, poisson_ratio: float = 0.3) -> Structure:
@@ -114,7 +132,7 @@ def supports(case: LoadCase | Boundary, *, nodes: int, dtype) -> Supports:
     return Supports(
         free=jnp.ones(3 * nodes, bool).at[case.held].set(False, mode="drop").reshape(nodes, 3),
         displacement=spread(case.held, case.displacement),
-        force=spread(case.pushed, case.force),
+        force=spread(case.pushed, case.force) if case.pushed.size else None,
         springs=spread(case.sprung, case.spring) if case.sprung.size else None,
     )
 
@@ -123,11 +141,12 @@ def balance(
     structure: Structure,
     modulus: Float[Array, " elements"],
     supports: Supports,
-    initial: Float[Array, "nodes 3"],
+    initial: Float[Array, "nodes 3"] | None,
     *,
     precision: Precision,
     tolerance: float,
     max_iterations: int,
+    reaction_tolerance: float | None = None,
 ) -> Balance:
     """Return the displacement at which a bone is in equilibrium with its load; pure, made for `jit`.
 
@@ -142,10 +161,63 @@ def balance(
         precision: Arithmetic; arrays must come in the matching dtype.
         tolerance: Relative true residual to reach [-].
         max_iterations: Limit of iterations.
+        reaction_tolerance: If given, the solve also ends when the reaction changes by less than this
+            part of it, as in `conjugate_gradients` [-].
     """
     operators = _operators(structure, modulus, precision)
-    limits = {"tolerance": tolerance, "max_iterations": max_iterations}
-    return _balanced(structure, operators, supports, initial, **limits)
+    limits = _Limits(tolerance, max_iterations, reaction_tolerance)
+    return _balanced(structure, operators, supports, initial, limits)
+
+
+def balance_case(
+    structure: Structure,
+    modulus: Float[Array, " elements"],
+    boundary: Boundary,
+    *,
+    precision: Precision,
+    tolerance: float,
+    max_iterations: int,
+    reaction_tolerance: float | None = None,
+) -> Balance:
+    """Return `balance` of one load case from rest, with its padding; it takes the least memory.
+
+    The lists of the load case are spread over the nodes inside, where they last only as long as they must.
+
+    Args:
+        structure: The mesh to the solver.
+        modulus: Young's modulus of each element [MPa].
+        boundary: The load case, as from `boundary_of`.
+        precision: Arithmetic; arrays must come in the matching dtype.
+        tolerance: Relative true residual to reach [-].
+        max_iterations: Limit of iterations.
+        reaction_tolerance: As in `balance`.
+    """
+    spread = supports(boundary, nodes=structure.nodes, dtype=modulus.dtype)
+    return balance(
+        structure,
+        modulus,
+        spread,
+        None,
+        precision=precision,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        reaction_tolerance=reaction_tolerance,
+    )
+
+
+def boundary_of(case: LoadCase) -> Boundary:
+    """Return the lists of a load case, padded so that similar bones share one compiled program."""
+    alone = stacked([case], bucketed=True)
+    return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf)[0]), alone)
+
+
+def padded_modulus(
+    structure: Structure, modulus: Float[np.ndarray, " elements"], dtype
+) -> Float[Array, " padded"]:
+    """Return a modulus [MPa] on the device with its padding."""
+    field = np.zeros(structure.elements, dtype)
+    field[: modulus.size] = modulus
+    return jax.device_put(field)
 
 
 def balance_each(
@@ -157,10 +229,9 @@ def balance_each(
     precision: Precision,
     tolerance: float,
     max_iterations: int,
+    together: bool | None = None,
 ) -> Balance:
     """Return `balance` for several load cases, with a leading axis; they share the levels of the solver.
-
-    Cases are solved one after the other by one compiled solve, so that the memory is that of one.
 
     Args:
         structure: The mesh to the solver.
@@ -170,16 +241,20 @@ def balance_each(
         precision: Arithmetic; arrays must come in the matching dtype.
         tolerance: Relative true residual to reach [-].
         max_iterations: Limit of iterations of each.
+        together: Whether cases are solved as one batch, or one after the other in the memory of one; by
+            default as one batch on everything but a CPU, where that is slower.
     """
     operators = _operators(structure, modulus, precision)
-    limits = {"tolerance": tolerance, "max_iterations": max_iterations}
+    limits = _Limits(tolerance, max_iterations, None)
 
     def of_case(case: tuple[Boundary, Float[Array, "nodes 3"]]) -> Balance:
         boundary, start = case
-        spread = supports(boundary, nodes=start.shape[0], dtype=start.dtype)
-        return _balanced(structure, operators, spread, start, **limits)
+        spread = supports(boundary, nodes=structure.nodes, dtype=start.dtype)
+        return _balanced(structure, operators, spread, start, limits)
 
-    return lax.map(of_case, (boundaries, initial))
+    if together is None:
+        together = jax.default_backend() != "cpu"
+    return (jax.vmap(of_case) if together else partial(lax.map, of_case))((boundaries, initial))
 
 
 class _Operators(NamedTuple):
@@ -187,15 +262,28 @@ class _Operators(NamedTuple):
 
     stiffness: VoxelStiffness
     levels: Stiffnesses
+    elements: int
+    """Elements of the fields that came in."""
+
+
+class _Limits(NamedTuple):
+    """When a solve ends."""
+
+    tolerance: float
+    max_iterations: int
+    reaction_tolerance: float | None
 
 
 def _operators(structure: Structure, modulus: Float[Array, " elements"], precision: Precision) -> _Operators:
     levels = structure.hierarchy
     coarse = jnp.float64 if precision == "double" else jnp.float32
+    elements = modulus.shape[0]
+    modulus = _padded(modulus, structure.elements, 0.0)
     # The preconditioner changes how fast a solution is reached, not which: it has no derivative.
     return _Operators(
         VoxelStiffness(levels.finest, modulus),
         in_precision(stiffnesses(levels, lax.stop_gradient(modulus).astype(coarse)), coarse),
+        elements,
     )
 
 
@@ -203,42 +291,50 @@ def _balanced(
     structure: Structure,
     operators: _Operators,
     supports: Supports,
-    initial: Float[Array, "nodes 3"],
-    *,
-    tolerance: float,
-    max_iterations: int,
+    initial: Float[Array, "nodes 3"] | None,
+    limits: _Limits,
 ) -> Balance:
-    springs, free = supports.springs, supports.free
-    stiffness = replace(operators.stiffness, springs=springs)
-    ground = None if springs is None else lax.stop_gradient(springs)
-    precondition = multigrid(structure.hierarchy, operators.levels, free, ground)
-    prescribed = stiffness.apply(supports.displacement)
+    nodes = supports.free.shape[0] if initial is None else initial.shape[0]
+    load = Supports(
+        free=_padded(supports.free, structure.nodes, False),
+        displacement=_padded(supports.displacement, structure.nodes, 0.0),
+        force=None if supports.force is None else _padded(supports.force, structure.nodes, 0.0),
+        springs=None if supports.springs is None else _padded(supports.springs, structure.nodes, 0.0),
+    )
+    stiffness = replace(operators.stiffness, springs=load.springs)
+    ground = None if load.springs is None else lax.stop_gradient(load.springs)
     solution = solve_implicitly(
         stiffness,
-        free,
-        masked(supports.force - prescribed, free),
-        masked(initial, free),
-        precondition,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
+        load.free,
+        load.displacement,
+        load.force,
+        None if initial is None else _padded(initial, structure.nodes, 0.0),
+        multigrid(structure.hierarchy, operators.levels, load.free, ground),
+        **limits._asdict(),
     )
-    displacement = solution.displacement + supports.displacement
     # Where what is moved leaves nothing to be found, as in one layer between platens, all is known.
-    known = (solution.status == Status.ZERO_LOAD) & jnp.any(supports.displacement != 0)
+    known = (solution.status == Status.ZERO_LOAD) & jnp.any(solution.displacement != 0)
+    strain = effective_strain_of(structure.strain, structure.hierarchy.finest, solution.displacement)
     return Balance(
-        displacement=displacement,
-        forces=stiffness.apply(displacement),
-        effective_strain=effective_strain(
-            structure.strain, strain(structure.strain, structure.hierarchy.finest, displacement)
-        ),
+        displacement=solution.displacement[:nodes],
+        forces=stiffness.apply(solution.displacement)[:nodes],
+        effective_strain=strain[: operators.elements],
         status=jnp.where(known, jnp.int32(Status.CONVERGED), solution.status),
         iterations=solution.iterations,
         residual=solution.residual,
+        settled=solution.settled,
     )
 
 
-jitted_balance = jax.jit(balance, static_argnames=("precision", "tolerance", "max_iterations"))
-"""`balance`, compiled; `jitted_balance.lower(...).compile()` compiles ahead and tells the memory it takes."""
+def _padded(values: Shaped[Array, "items ..."], size: int, fill: float | bool) -> Shaped[Array, "size ..."]:
+    padding = [(0, size - values.shape[0])] + [(0, 0)] * (values.ndim - 1)
+    return jnp.pad(values, padding, constant_values=fill)
+
+
+jitted_balance = jax.jit(
+    balance_case, static_argnames=("precision", "tolerance", "max_iterations", "reaction_tolerance")
+)
+"""`balance_case`, compiled; its `lower(...).compile()` compiles ahead and tells the memory it takes."""
 
 
 def working_dtype(precision: Precision):
@@ -268,6 +364,7 @@ def solve(
     tolerance: float = TOLERANCE,
     max_iterations: int = MAX_ITERATIONS,
     precision: Precision = "mixed",
+    reaction_tolerance: float | None = None,
     throw: bool = True,
 ) -> Equilibrium:
     """Return the equilibrium of a bone under a load case.
@@ -280,6 +377,8 @@ def solve(
         tolerance: Relative true residual to reach [-].
         max_iterations: Limit of iterations.
         precision: `single`, `mixed` (float64 with a float32 preconditioner) or `double`.
+        reaction_tolerance: If given, the solve also ends when five iterations changed the reaction by less
+            than this part of it [-]; `settled` then says so. Enough for a stiffness; local strain wants the residual.
         throw: Whether an end other than `converged` is an error; if not, look at `status`.
 
     Raises:
@@ -288,15 +387,15 @@ def solve(
     """
     dtype = working_dtype(precision)
     field = check_modulus(modulus, mesh)
-    spread = supports(case, nodes=mesh.nodes, dtype=dtype)
+    prepared = structure(mesh, poisson_ratio=poisson_ratio)
     found = jitted_balance(
-        structure(mesh, poisson_ratio=poisson_ratio),
-        jnp.asarray(field, dtype),
-        spread,
-        jnp.zeros_like(spread.displacement),
+        prepared,
+        padded_modulus(prepared, field, dtype),
+        boundary_of(case),
         precision=precision,
         tolerance=tolerance,
         max_iterations=max_iterations,
+        reaction_tolerance=reaction_tolerance,
     )
     result = equilibrium(mesh, case, found)
     if throw and not result.converged:
@@ -305,14 +404,15 @@ def solve(
 
 
 def equilibrium(mesh: VoxelMesh, case: LoadCase, found: Balance) -> Equilibrium:
-    """Return what `balance` found as a result on the host, with the reaction of the loaded nodes."""
+    """Return what `balance` found as a result without padding, with the reaction of the loaded nodes."""
     return Equilibrium(
-        displacement=found.displacement,
-        effective_strain=found.effective_strain,
-        reaction=resultant(found.forces, node_coordinates(mesh), case.loaded, case.center),
+        displacement=found.displacement[: mesh.nodes],
+        effective_strain=found.effective_strain[: mesh.elements],
+        reaction=resultant(found.forces[: mesh.nodes], node_coordinates(mesh), case.loaded, case.center),
         status=Status(int(found.status)),
         iterations=int(found.iterations),
         residual=float(found.residual),
+        settled=bool(found.settled),
     )
 
 

@@ -69,6 +69,19 @@ def effective_strain(
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
 
 
+def effective_strain_of(
+    operator: StrainOperator, topology: VoxelTopology, displacement: Float[Array, "nodes 3"]
+) -> Float[Array, " elements"]:
+    """Return `effective_strain` of a displacement [-], without holding the strain of all elements at once."""
+    matrix = operator.strain.astype(displacement.dtype)
+
+    def of_chunk(nodes: Int[Array, "chunk 8"]) -> Float[Array, " chunk"]:
+        local = displacement[nodes].reshape(-1, 24)
+        return effective_strain(operator, jnp.matmul(local, matrix.T, precision=lax.Precision.HIGHEST))
+
+    return lax.map(of_chunk, topology.layout.connectivity).reshape(-1)[: topology.layout.elements]
+
+
 def strain_energy_density(
     effective_strain: Float[Array, " elements"], modulus: Float[Array, " elements"]
 ) -> Float[Array, " elements"]:

@@ -10,8 +10,13 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, PyTree
 
+from fem.buckets import WIDTH_STEPS, Room, bucket
+
 CHUNK = 16384
-"""Elements that go through the cache together. Measured best of 4096, 16384 and 65536 on two x86 cores."""
+"""At most so many elements go through the cache together, and more than half as many.
+
+Measured best of 4096, 16384 and 65536 on two x86 cores.
+"""
 
 NOTHING = np.iinfo(np.int32).max
 """Index that points past every array: gathers read zero there, scatters drop it."""
@@ -29,8 +34,9 @@ class Layout(eqx.Module):
     add to the nodes chunk by chunk, which is faster and deterministic on a CPU alone.
     """
     elements: int = eqx.field(static=True)
-    """Elements without the padding."""
+    """Elements of a field; those past the mesh's own are padding, too."""
     nodes: int = eqx.field(static=True)
+    """Nodes of a field; those past the mesh's own touch no element."""
 
     def in_chunks(self, values: Float[Array, "elements ..."]) -> Float[Array, "chunks chunk ..."]:
         """Return a field of the elements cut into chunks, zero on the padding."""
@@ -40,27 +46,41 @@ class Layout(eqx.Module):
 
 
 def layout(
-    connectivity: Int[np.ndarray, "elements 8"], nodes: int, *, gathering: bool | None = None
+    connectivity: Int[np.ndarray, "elements 8"],
+    nodes: int,
+    *,
+    room: Room | None = None,
+    gathering: bool | None = None,
 ) -> Layout:
     """Return the layout of a list of elements, with its arrays on the device.
 
     Args:
         connectivity: The node at each corner of each element.
         nodes: How many nodes there are.
+        room: How large the arrays are made; by default no larger than they must be.
         gathering: Whether nodes gather; by default on everything but a CPU.
     """
-    elements = connectivity.shape[0]
-    chunk = min(CHUNK, elements)
-    chunks = -(-elements // chunk)
+    real = connectivity.shape[0]
+    room = Room(real, nodes) if room is None else room
+    chunks = 1
+    while room.elements > chunks * CHUNK:
+        chunks *= 2
+    chunk = -(-room.elements // chunks)
     padded = np.zeros((chunks * chunk, 8), dtype=np.int32)
-    padded[:elements] = connectivity
+    padded[:real] = connectivity
     if gathering is None:
         gathering = jax.default_backend() != "cpu"
+    touching = None
+    if gathering:
+        corners = corners_of_nodes(connectivity, nodes)
+        touching = np.full((room.nodes, bucket(corners.shape[1], steps=WIDTH_STEPS)), NOTHING, np.int32)
+        touching[:nodes, : corners.shape[1]] = corners
+    # Put there as they are: `jnp.asarray` would compile a program for every shape.
     return Layout(
-        connectivity=jnp.asarray(padded.reshape(chunks, chunk, 8)),
-        touching=jnp.asarray(corners_of_nodes(connectivity, nodes)) if gathering else None,
-        elements=elements,
-        nodes=nodes,
+        connectivity=jax.device_put(padded.reshape(chunks, chunk, 8)),
+        touching=None if touching is None else jax.device_put(touching),
+        elements=room.elements,
+        nodes=room.nodes,
     )
 
 
@@ -68,6 +88,7 @@ def assembled(
     layout: Layout,
     share: Callable[[Int[Array, "chunk 8"], Any], Float[Array, "chunk 8 values"]],
     data: PyTree[Array],
+    like: Float[Array, "..."],
 ) -> Float[Array, "nodes values"]:
     """Return the sum at every node of what the elements give to their corners.
 
@@ -75,6 +96,7 @@ def assembled(
         layout: Which element touches which node.
         share: What a chunk of elements gives, from its nodes and its part of the data; padding must give zero.
         data: Fields of the elements in chunks, as from `Layout.in_chunks`.
+        like: What the result is made from and changes with, as in `zeros_beside`.
     """
     if layout.touching is None:
         first = (layout.connectivity[0], jax.tree.map(lambda leaf: leaf[0], data))
@@ -84,12 +106,22 @@ def assembled(
             nodes, part = chunk
             return total.at[nodes].add(share(nodes, part)), None
 
-        start = jnp.zeros((layout.nodes, shape.shape[2]), shape.dtype)
+        start = zeros_beside(like, (layout.nodes, shape.shape[2]), shape.dtype)
         return lax.scan(add, start, (layout.connectivity, data))[0]
     whole = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), data)
     shares = share(layout.connectivity.reshape(-1, 8), whole)
     corners = shares.reshape(-1, shares.shape[2])
     return jnp.sum(corners.at[layout.touching].get(mode="fill", fill_value=0), axis=1)
+
+
+def zeros_beside(like: Float[Array, "..."], shape: tuple[int, ...], dtype) -> Float[Array, "..."]:
+    """Return zeros to add to, made anew whenever `like` is; not numbers where its first number is not finite.
+
+    Inside a loop XLA takes plain zeros for something that never changes: it makes them before the loop, keeps
+    them through it, and copies them each time, which costs a vector more for each place where this happens.
+    """
+    zero = like.reshape(-1)[0] * 0
+    return jnp.broadcast_to(zero.astype(dtype), shape)
 
 
 def corners_of_nodes(

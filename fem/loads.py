@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from fem.buckets import LIST_STEPS, bucket
 from meshes.voxel import DEVICE_INDEX_LIMIT, VoxelMesh, node_coordinates
 
 
@@ -141,20 +142,26 @@ def load_case(
     return case
 
 
-def stacked(cases: Sequence[LoadCase]) -> Boundary:
+def stacked(cases: Sequence[LoadCase], *, bucketed: bool = False) -> Boundary:
     """Return the lists of several load cases with a leading axis, padded to the longest.
 
     Padding names a degree of freedom past every mesh, which whoever spreads the lists drops.
+
+    Args:
+        cases: The load cases.
+        bucketed: Whether lists are padded to the next of two sizes per octave, `fem/buckets.py`.
     """
 
     def stack(places: str, values: str) -> tuple[Int[Array, "cases n"], Float[Array, "cases n"]]:
         lists = [(getattr(case, places), getattr(case, values)) for case in cases]
         width = max(len(index) for index, _ in lists)
+        if bucketed and width:
+            width = bucket(width, steps=LIST_STEPS)
         index = np.full((len(lists), width), DEVICE_INDEX_LIMIT - 1, dtype=np.int32)
         amount = np.zeros((len(lists), width))
         for row, (place, value) in enumerate(lists):
             index[row, : len(place)], amount[row, : len(place)] = place, value
-        return jnp.asarray(index), jnp.asarray(amount)
+        return jax.device_put(index), jax.device_put(amount)
 
     held, displacement = stack("held", "displacement")
     pushed, force = stack("pushed", "force")

@@ -28,10 +28,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from fem.coarsening import Descent, coarsen, finest_lattice, octant_interpolation
+from fem.buckets import WIDTH_STEPS, Room, bucket, coarse_room, finest_room
+from fem.coarsening import PARENTS, Descent, coarsen, finest_lattice, octant_interpolation
 from fem.hexahedron import point_eigenvalue_bound
-from fem.layout import Layout, layout
-from fem.stiffness import MatrixStiffness, VoxelStiffness, VoxelTopology, box_topology, masked, voxel_topology
+from fem.layout import NOTHING, Layout, layout, zeros_beside
+from fem.stiffness import MatrixStiffness, VoxelStiffness, VoxelTopology, box_topology, masked
 from meshes.voxel import VoxelMesh
 
 COARSEST_NODES = 64
@@ -64,10 +65,12 @@ class Transfer(eqx.Module):
 
     children: Int[Array, "coarse_elements 8 several"]
     """The fine elements in each octant of a coarse one; several where pieces of bone pass each other."""
-    parents: Int[Array, "8 fine_nodes"]
-    """The coarse nodes that each fine node is the mean of, with repetition."""
+    piece: Int[Array, " fine_nodes"]
+    """The coarse element that each fine node stands in."""
+    point: Int[Array, " fine_nodes"]
+    """At which of its 27 points. So the parents of a node take 5 bytes to store and not 32."""
     family: Int[Array, "width coarse_nodes"]
-    """The fine nodes that hang on each coarse one; one past the last where there are no more."""
+    """The fine nodes that hang on each coarse one; the last, a padding node, where there are no more."""
     share: Float[Array, " width"]
     """How far a coarse node moves those in each row of `family` [-]."""
 
@@ -94,14 +97,26 @@ class _Level(NamedTuple):
 
 
 def hierarchy(mesh: VoxelMesh, *, poisson_ratio: float) -> Hierarchy:
-    """Return the levels of a mesh, built on the host by whole-array operations."""
+    """Return the levels of a mesh, built on the host by whole-array operations, each with its padding."""
     fine = finest_lattice(mesh)
-    finest = voxel_topology(mesh, poisson_ratio=poisson_ratio)
-    boxes, deeper, transfers = [], [], []
-    while fine.nodes > COARSEST_NODES and fine.cells.max() > 0:
+    finest_elements = mesh.elements
+    first = finest_room(elements=mesh.elements, nodes=mesh.nodes, coarsest=COARSEST_NODES)
+    placed = layout(fine.connectivity, fine.nodes, room=first)
+    finest = box_topology(placed, mesh.spacing, poisson_ratio=poisson_ratio)
+    room, boxes, deeper, transfers = first, [], [], []
+    while room.nodes > COARSEST_NODES and fine.cells.max() > 0:
         coarse, descent = coarsen(fine)
-        placed = layout(coarse.connectivity, coarse.nodes)
-        transfers.append(_transfer(descent))
+        finer = room
+        room = coarse_room(
+            elements=len(coarse.cells),
+            nodes=coarse.nodes,
+            depth=len(transfers) + 1,
+            finest=first,
+            finest_elements=finest_elements,
+            coarsest=COARSEST_NODES,
+        )
+        placed = layout(coarse.connectivity, coarse.nodes, room=room)
+        transfers.append(_transfer(descent, finer, room, conforming=fine.conforming))
         if len(boxes) < BOXES:
             dx, dy, dz = (2.0 ** len(transfers) * edge for edge in mesh.spacing)
             boxes.append(box_topology(placed, (dx, dy, dz), poisson_ratio=poisson_ratio))
@@ -130,10 +145,12 @@ class Multigrid(eqx.Module):
         if depth == len(self.transfers):
             return jnp.dot(self.coarsest_inverse, residual.reshape(-1)).reshape(-1, 3)
         level = _Level(self.stiffness[depth], self.free[depth], self.inverse_diagonal[depth])
-        correction, remaining = _smooth(level, jnp.zeros_like(residual), residual)
+        correction, remaining = _smooth(level, residual)
         coarse = masked(_restrict(self.transfers[depth], remaining), self.free[depth + 1])
-        fine = masked(_prolong(self.transfers[depth], self._visits(depth + 1, coarse)), level.free)
-        return _smooth(level, correction + fine, remaining - _masked(level, fine))[0]
+        coarse = self._visits(depth + 1, coarse)
+        below = self.stiffness[depth + 1].layout
+        fine = masked(_prolong(self.transfers[depth], below, coarse), level.free)
+        return correction + fine + _smooth(level, remaining - _masked(level, fine))[0]
 
     def _visits(self, depth: int, residual: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
         if depth == len(self.transfers):
@@ -160,17 +177,23 @@ def multigrid(
     Args:
         levels: The levels of the mesh.
         stiffness: Of every level, as from `stiffnesses`; load cases share it.
-        free: Which degrees of freedom of the finest level are not held.
+        free: Which degrees of freedom of the finest level are not held; padding, where the diagonal is zero,
+            is left out whatever it says.
         springs: Stiffness to ground of each of its degrees of freedom [N/mm].
     """
     if springs is not None:
         springs = springs.astype(stiffness[0].dtype)
-    frees, grounded = [free], [replace(stiffness[0], springs=springs)]
-    for transfer, coarse in zip(levels.transfers, stiffness[1:], strict=True):
-        frees.append(_coarser_free(frees[-1], transfer))
-        springs = None if springs is None else _restrict(transfer, springs)
-        grounded.append(replace(coarse, springs=springs))
-    inverse = [_inverse_diagonal(k, f) for k, f in zip(grounded, frees, strict=True)]
+    frees, grounded, inverse = [], [], []
+    for depth, level in enumerate(stiffness):
+        ground = replace(level, springs=springs)
+        diagonal = ground.diagonal()
+        frees.append(free & (diagonal != 0))
+        grounded.append(ground)
+        inverse.append(_inverse(diagonal, frees[-1]))
+        if depth < len(levels.transfers):
+            transfer = levels.transfers[depth]
+            free = _coarser_free(free | (diagonal == 0), transfer)
+            springs = None if springs is None else _restrict(transfer, springs)
     last = _Level(grounded[-1], frees[-1], inverse[-1])
     return Multigrid(tuple(grounded), tuple(frees), tuple(inverse), levels.transfers, _coarsest_inverse(last))
 
@@ -211,13 +234,17 @@ def _matrices_of_boxes(
 
 def _galerkin(matrices: Float[Array, "fine 24 24"], transfer: Transfer) -> Float[Array, "coarse 24 24"]:
     """Return the matrices of coarse elements, octant by octant from those of their children."""
-    down = _octants(matrices.dtype)
-    total = jnp.zeros((), matrices.dtype)
-    for octant in range(8):
-        child = jnp.sum(_gather(matrices, transfer.children[:, octant]), axis=1)
-        half = jnp.einsum("ekl,lj->ekj", child, down[octant], precision=EXACT)
-        total = total + jnp.einsum("ki,ekj->eij", down[octant], half, precision=EXACT)
-    return total
+
+    def add(total, octant):
+        children, down = octant
+        child = sum(_gather(matrices, index) for index in children.T)
+        half = jnp.einsum("ekl,lj->ekj", child, down, precision=EXACT)
+        return total + jnp.einsum("ki,ekj->eij", down, half, precision=EXACT), None
+
+    # A loop, so that only one octant's copies of the children take memory.
+    start = jnp.zeros((transfer.children.shape[0], 24, 24), matrices.dtype)
+    octants = (jnp.swapaxes(transfer.children, 0, 1), _octants(matrices.dtype))
+    return lax.scan(add, start, octants)[0]
 
 
 def _octants(dtype) -> Float[Array, "8 24 24"]:
@@ -226,9 +253,9 @@ def _octants(dtype) -> Float[Array, "8 24 24"]:
 
 
 def _smooth(
-    level: _Level, start: Float[Array, "nodes 3"], residual: Float[Array, "nodes 3"]
+    level: _Level, residual: Float[Array, "nodes 3"]
 ) -> tuple[Float[Array, "nodes 3"], Float[Array, "nodes 3"]]:
-    """Return the smoothed displacement and what remains of its residual.
+    """Return a correction of the rough part of a residual and what remains of it.
 
     Chebyshev iteration in the diagonally scaled operator.
 
@@ -240,7 +267,7 @@ def _smooth(
     sigma = middle / half_width
     rho = 1 / sigma
     step = residual * level.inverse_diagonal / middle
-    displacement = start + step
+    displacement = step
     residual = residual - _masked(level, step)
     for _ in range(SMOOTHING_DEGREE - 1):
         rho_next = 1 / (2 * sigma - rho)
@@ -255,11 +282,8 @@ def _masked(level: _Level, displacement: Float[Array, "nodes 3"]) -> Float[Array
     return masked(level.stiffness.apply(displacement), level.free)
 
 
-def _inverse_diagonal(
-    stiffness: VoxelStiffness | MatrixStiffness, free: Bool[Array, "nodes 3"]
-) -> Float[Array, "nodes 3"]:
-    diagonal = stiffness.diagonal()
-    return jnp.where(free, 1 / diagonal, jnp.zeros((), diagonal.dtype))
+def _inverse(diagonal: Float[Array, "nodes 3"], chosen: Bool[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
+    return jnp.where(chosen, 1 / jnp.where(chosen, diagonal, 1), 0)
 
 
 def _coarsest_inverse(level: _Level) -> Float[Array, "unknowns unknowns"]:
@@ -287,38 +311,59 @@ def _coarser_free(fine: Bool[Array, "fine 3"], transfer: Transfer) -> Bool[Array
     return held == 0
 
 
-def _prolong(transfer: Transfer, coarse: Float[Array, "coarse 3"]) -> Float[Array, "fine 3"]:
-    # Row by row: eight gathers that fuse into one pass are eight times faster than one gather of all.
-    # The barriers keep XLA from computing what is gathered anew for each of the gathers.
-    coarse = lax.optimization_barrier(coarse)
-    mean = coarse[transfer.parents[0]]
-    for parents in transfer.parents[1:]:
-        mean = mean + coarse[parents]
+def _prolong(transfer: Transfer, below: Layout, coarse: Float[Array, "coarse 3"]) -> Float[Array, "fine 3"]:
+    # Corner by corner: eight gathers that fuse into one pass are eight times faster than one gather of all.
+    # The barriers keep XLA from computing what is gathered anew for each of the gathers, and from keeping a
+    # table of all parents because they do not change from cycle to cycle.
+    coarse, piece, point = lax.optimization_barrier((coarse, transfer.piece, transfer.point))
+    corners = below.connectivity.reshape(-1)
+    parents = jnp.asarray(PARENTS.astype(np.int32))
+
+    def moved(column):
+        corner = 8 * piece + _take(parents[:, column], point)
+        return _take(coarse, _take(corners, corner))
+
+    mean = moved(0)
+    for column in range(1, 8):
+        mean = mean + moved(column)
     return lax.optimization_barrier(mean / 8)
 
 
 def _restrict(transfer: Transfer, fine: Float[Array, "fine 3"]) -> Float[Array, "coarse 3"]:
-    # A row of zeros behind the last node, because gathers that may point past the end are ten times slower.
-    padded = lax.optimization_barrier(jnp.pad(fine, ((0, 1), (0, 0))))
+    # The last row is zero because it is padding: gathers that may point past the end are ten times slower.
+    fine = lax.optimization_barrier(fine)
     share = transfer.share.astype(fine.dtype)
 
     def add(total, row):
         index, share = row
-        return total + share * padded.at[index].get(mode="promise_in_bounds"), None
+        return total + share * _take(fine, index), None
 
     # A loop over the rows is as fast as one pass over all, and compiles at once.
-    start = jnp.zeros((transfer.family.shape[1], 3), fine.dtype)
+    start = zeros_beside(fine, (transfer.family.shape[1], 3), fine.dtype)
     return lax.scan(add, start, (transfer.family, share))[0]
+
+
+def _take(values: Float[Array, "items ..."] | Int[Array, " items"], index: Int[Array, " places"]) -> Array:
+    return values.at[index].get(mode="promise_in_bounds")
 
 
 def _gather(values: Float[Array, "items ..."], index: Int[Array, "..."]) -> Float[Array, "..."]:
     return values.at[index].get(mode="fill", fill_value=0)
 
 
-def _transfer(descent: Descent) -> Transfer:
-    return Transfer(
-        children=jnp.asarray(descent.children),
-        parents=jnp.asarray(descent.parents),
-        family=jnp.asarray(descent.family),
-        share=jnp.asarray(descent.share),
-    )
+def _transfer(descent: Descent, finer: Room, room: Room, *, conforming: bool) -> Transfer:
+    """Return a descent on the device, padded to the room of both levels."""
+    elements, _, several = descent.children.shape
+    # Only where fine elements split can there be several in an octant; then room for two at least.
+    wide = 1 if conforming else max(2, bucket(several, steps=1))
+    children = np.full((room.elements, 8, wide), NOTHING, np.int32)
+    children[:elements, :, :several] = descent.children
+    nodes = descent.piece.size
+    piece, point = np.zeros(finer.nodes, np.int32), np.zeros(finer.nodes, np.int8)
+    piece[:nodes], point[:nodes] = descent.piece, descent.point
+    rows, heads = descent.family.shape
+    width = rows if conforming else bucket(rows, steps=WIDTH_STEPS)
+    family, share = np.full((width, room.nodes), finer.nodes - 1, np.int32), np.zeros(width)
+    family[:rows, :heads] = np.where(descent.family == nodes, finer.nodes - 1, descent.family)
+    share[:rows] = descent.share
+    return Transfer(*jax.device_put((children, piece, point, family, share)))

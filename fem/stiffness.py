@@ -75,6 +75,11 @@ class VoxelStiffness(eqx.Module):
         """Precision of its numbers."""
         return self.modulus.dtype
 
+    @property
+    def layout(self) -> Layout:
+        """Which element touches which node."""
+        return self.topology.layout
+
     def apply(self, displacement: Float[Array, "nodes 3"]) -> Float[Array, "nodes 3"]:
         """Return the internal forces of a displacement [N]."""
         matrix = self.topology.element_matrix.astype(displacement.dtype)
@@ -84,7 +89,9 @@ class VoxelStiffness(eqx.Module):
             return (local * modulus[:, None]).reshape(-1, 8, 3)
 
         layout = self.topology.layout
-        forces = assembled(layout, share, layout.in_chunks(self.modulus.astype(displacement.dtype)))
+        forces = assembled(
+            layout, share, layout.in_chunks(self.modulus.astype(displacement.dtype)), displacement
+        )
         return _on_ground(forces, self.springs, displacement)
 
     def diagonal(self) -> Float[Array, "nodes 3"]:
@@ -95,6 +102,7 @@ class VoxelStiffness(eqx.Module):
             layout,
             lambda _, modulus: modulus[:, None, None] * per_corner[None],
             layout.in_chunks(self.modulus),
+            self.modulus,
         )
         return diagonal if self.springs is None else diagonal + self.springs
 
@@ -130,13 +138,16 @@ class MatrixStiffness(eqx.Module):
                 forces = forces + matrices[:, column] * local[:, column : column + 1]
             return forces.reshape(-1, 8, 3)
 
-        return _on_ground(assembled(self.layout, share, self.matrices), self.springs, displacement)
+        return _on_ground(
+            assembled(self.layout, share, self.matrices, displacement), self.springs, displacement
+        )
 
     def diagonal(self) -> Float[Array, "nodes 3"]:
         """Return the diagonal [N/mm]."""
         diagonal = assembled(
             self.layout,
             lambda _, matrices: jnp.diagonal(matrices, axis1=1, axis2=2).reshape(-1, 8, 3),
+            self.matrices,
             self.matrices,
         )
         return diagonal if self.springs is None else diagonal + self.springs

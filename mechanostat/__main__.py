@@ -151,6 +151,10 @@ def solve(
     ] = None,
     tolerance: Annotated[float, typer.Option(help="Relative true residual to reach.")] = 1e-6,
     max_iterations: Annotated[int, typer.Option(help="Give up after so many.")] = 2000,
+    reaction_tolerance: Annotated[
+        float | None,
+        typer.Option(help="End, too, when the reaction changes by less than this part of it."),
+    ] = None,
     precision: Annotated[PrecisionName, typer.Option(help="Arithmetic.")] = PrecisionName.mixed,
     device: DeviceChoice = "auto",
     coarsen: Annotated[int, typer.Option(min=1, help="So many voxels per axis become one.")] = 1,
@@ -188,7 +192,14 @@ def solve(
         modulus=modulus,
     )
     analysis = Analysis(
-        case.value, "xyz".index(axis.value), strain, poisson, tolerance, precision.value, max_iterations
+        case.value,
+        "xyz".index(axis.value),
+        strain,
+        poisson,
+        tolerance,
+        precision.value,
+        max_iterations,
+        reaction_tolerance,
     )
     if dry_run:
         forecast(prepare_bone(image, recipe), analysis, out, reporter)
@@ -251,6 +262,8 @@ def run(
     if course.result.status != "converged":
         reporter.fail(f"a solve ended as {course.result.status}; the study stopped there.")
         return NOT_CONVERGED
+    for remark in course.result.remarks:
+        reporter.say(remark)
     reporter.say("drawing the pictures and writing the report")
     write_study_report(out, {"": course})
     reporter.say(f"written to {out}")

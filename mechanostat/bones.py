@@ -20,10 +20,12 @@ from meshes.calibration import (
 )
 from meshes.image import Image, Spacing, read_image
 from meshes.material_laws import density_for, law_named, moduli
+from meshes.regions import section_regions, whole_bone_regions
 from meshes.resampling import block_mean, bone_fraction
 from meshes.scan import Calibration
 from meshes.segmentation import label_mask, largest_component, smooth, threshold
 from meshes.voxel import VoxelMesh, voxel_mesh
+from remodel.surface_layer import GridLayer, SurfaceLayer, grid_layer, surface_layer
 
 MODULUS_FLOOR = 1e-4
 """Smallest modulus that a density law may give, relative to dense bone [-]: below it the solver suffers."""
@@ -59,6 +61,8 @@ class Recipe(NamedTuple):
     """Exponent of the bone volume fraction in the modulus [-]."""
     regions: Mapping[str, tuple[int, ...]] = {}
     """Named regions and the labels that make them up."""
+    cut_axes: tuple[int, ...] | None = None
+    """Axes across which the bone is cut, where its outer surface grows; None where that stands still."""
 
 
 class Bone(eqx.Module):
@@ -70,6 +74,8 @@ class Bone(eqx.Module):
     modulus: Float[np.ndarray, " elements"]
     """Young's modulus [MPa]."""
     regions: dict[str, Bool[np.ndarray, " elements"]]
+    layer: SurfaceLayer | None
+    """Elements outside the bone into which it can grow; None where it does not."""
     islands: int = eqx.field(static=True)
     """Pieces that were dropped."""
     steps: tuple[tuple[str, str], ...] = eqx.field(static=True)
@@ -121,6 +127,8 @@ def prepare_bone(image: Image, recipe: Recipe, *, labels: Image | None = None) -
         smoothed = smooth(image.values, sigma=recipe.smoothing, spacing=image.spacing)
         image = dataclasses.replace(image, values=smoothed)
         steps.append(("Gaussian filter", f"standard deviation {recipe.smoothing:g} mm"))
+    if recipe.cut_axes is not None:
+        image, label_values = _padded(image, label_values, recipe)
     solid = _solid(image, label_values, recipe, steps)
     factors = (recipe.coarsen, recipe.coarsen, recipe.coarsen)
     fraction = bone_fraction(solid, factors).astype(np.float64)
@@ -131,11 +139,16 @@ def prepare_bone(image: Image, recipe: Recipe, *, labels: Image | None = None) -
             ("coarsened", f"{recipe.coarsen}³ voxels to one of {_edges(spacing)} mm, bone fraction kept")
         )
     kept, islands = _kept(fraction, recipe, steps)
+    room = None if recipe.cut_axes is None else _room_to_grow(kept, spacing, recipe.cut_axes)
+    if room is not None:
+        kept = kept | room.voxels
+        steps.append(("outer surface", f"{np.count_nonzero(room.voxels)} voxels beside it can become bone"))
     mesh = voxel_mesh(kept, spacing)
+    layer = None if room is None else surface_layer(room, mesh)
     volume_fraction, modulus = _stiffness(image, fraction, mesh, recipe, factors, steps)
     regions = _regions(label_values, kept, recipe, factors)
     steps.append(("mesh", f"{mesh.elements} elements, {mesh.nodes} nodes, {3 * mesh.nodes} unknowns"))
-    return Bone(mesh, volume_fraction, modulus, regions, islands, tuple(steps))
+    return Bone(mesh, volume_fraction, modulus, regions, layer, islands, tuple(steps))
 
 
 def _cropped(image: Image, labels: Image | None, recipe: Recipe, steps: list) -> tuple[Image, np.ndarray]:
@@ -155,6 +168,30 @@ def _cropped(image: Image, labels: Image | None, recipe: Recipe, steps: list) ->
     return dataclasses.replace(image, values=image.values[box]), label_values[box]
 
 
+def _padded(image: Image, labels: np.ndarray, recipe: Recipe) -> tuple[Image, np.ndarray]:
+    """Return a scan with a layer of emptiness where the bone is not cut, so that it has room to grow."""
+    cut, edge = recipe.cut_axes or (), recipe.coarsen
+    pads = [(0, 0) if axis in cut else (edge, edge) for axis in range(3)]
+    values = np.pad(image.values, pads, constant_values=image.values.min())
+    shift = [pad[0] * step for pad, step in zip(pads, image.spacing, strict=True)]
+    origin = np.asarray(image.origin) - np.asarray(image.direction).reshape(3, 3) @ np.asarray(shift)
+    x, y, z = origin.tolist()
+    return dataclasses.replace(image, values=values, origin=(x, y, z)), np.pad(labels, pads)
+
+
+def _room_to_grow(
+    kept: Bool[np.ndarray, "mx my mz"], spacing: tuple[float, float, float], cut: tuple[int, ...]
+) -> GridLayer:
+    """Return the voxels outside the periosteum of a section, or of a whole bone."""
+    if len(cut) == 1:
+        compartments = section_regions(kept, spacing=spacing, axis=cut[0])
+    elif not cut:
+        compartments = whole_bone_regions(kept, spacing=spacing)
+    else:
+        raise ValueError(f"`cut_axes` names one axis or none, got {len(cut)}: a bone is cut across one.")
+    return grid_layer(kept, compartments.periosteal, spacing=spacing, cut=cut)
+
+
 def _solid(
     image: Image, labels: Shaped[np.ndarray, "nx ny nz"], recipe: Recipe, steps: list
 ) -> Bool[np.ndarray, "nx ny nz"]:
@@ -170,7 +207,7 @@ def _solid(
         solid = _fraction_of_density(image, recipe) >= recipe.minimum_fraction
         said = f"bone volume fraction ≥ {recipe.minimum_fraction:g} by density"
     elif image.name.endswith((".npy", ".npz")):
-        solid = image.values > 0 if image.values.dtype.kind == "f" else image.values != 0
+        solid = _above_zero(image) if image.values.dtype.kind == "f" else image.values != 0
         said = "every value above zero" if image.values.dtype.kind == "f" else "every label but 0"
     else:
         raise ValueError(
@@ -180,6 +217,18 @@ def _solid(
         ("bone is", f"{said}: {int(solid.sum())} voxels, {100.0 * solid.mean():.2f} % of the volume")
     )
     return solid
+
+
+def _above_zero(image: Image) -> Bool[np.ndarray, "nx ny nz"]:
+    """Return where multiples of the modulus are bone; a negative one is no void but a mistake."""
+    wrong = image.values < 0
+    if wrong.any():
+        first = tuple(int(place) for place in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"`{image.name}` holds multiples of the modulus, and {int(wrong.sum())} of them are negative, the first "
+            f"at (x, y, z) = {first}. Put 0 where there is no bone, or give `--threshold` if these are grey values."
+        )
+    return image.values > 0
 
 
 def _kept(
@@ -207,6 +256,8 @@ def _stiffness(
 ) -> tuple[Float[np.ndarray, " elements"], Float[np.ndarray, " elements"]]:
     """Return the bone volume fraction and the modulus of every element."""
     share = fraction.reshape(-1)[mesh.voxels]
+    if recipe.cut_axes is not None:
+        share = np.maximum(share, SMALLEST_FRACTION)  # Of what is not bone yet nothing is read.
     if recipe.density_law is not None:
         return _by_density(image, mesh, recipe, factors, steps)
     if recipe.threshold is None and recipe.labels is None and image.values.dtype.kind == "f":

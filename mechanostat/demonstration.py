@@ -41,7 +41,7 @@ STUDY: dict[str, Any] = {
 """The study without treatment. Sources: spacing from the data's README; 1 MPa of compression is the order of
 apparent stress in a lumbar vertebra in daily life; that a tenth of it acts as shear is assumed."""
 
-PATCH = {"agent": "estradiol-transdermal", "dose_ug_per_day": 50.0, "start_years": 1.0}
+PATCH = {"agent": "estradiol-transdermal", "dose": "50 µg", "start_years": 1.0}
 """The treatment: the usual dose of a patch, from the final menstrual period on."""
 
 TITLE = "Ten years around menopause, with and without estradiol"

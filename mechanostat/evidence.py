@@ -4,7 +4,10 @@ Status words: `validated` against other engines or closed formulas, within the t
 results with the model without space; `assumed` with no human datum of the size behind it.
 """
 
+from collections.abc import Iterable
+
 from mechanostat.report import Claim
+from remodel.agents import AGENTS
 
 CLAIMS = (
     Claim(
@@ -77,6 +80,31 @@ CLAIMS = (
     ),
 )
 """All claims, the surest first."""
+
+STATUS = {
+    "established": "fitted",
+    "direction known, size fitted": "fitted",
+    "assumed": "assumed",
+}
+"""What a report calls how well the action of an agent is known."""
+
+
+def claims_of_agents(agents: Iterable[str]) -> list[Claim]:
+    """Return what is known of hormones and drugs: what each is, the one place where it acts, how well that is known.
+
+    Args:
+        agents: Names in `remodel.agents.AGENTS`; each is told once.
+    """
+    return [
+        Claim(
+            name,
+            STATUS[AGENTS[name].status],
+            f"{AGENTS[name].about} It acts on {AGENTS[name].acts_on}. How well known: {AGENTS[name].status}.",
+            AGENTS[name].source,
+        )
+        for name in dict.fromkeys(agents)
+    ]
+
 
 SOURCES = (
     "Pistoia W et al. 2002. Estimation of distal radius failure load with micro-finite element analysis "

@@ -9,6 +9,7 @@ import numpy as np
 from fem.loads import LoadCase
 from fem.standard_tests import STANDARD_TESTS
 from mechanostat.bones import Bone, Recipe, prepare_bone, read_scan
+from mechanostat.medication import PERSON_FIELDS, dose_of
 from mechanostat.study import Study
 from mechanostat.study_bone import Bone as BoneTable
 from mechanostat.study_bone import Load
@@ -77,6 +78,9 @@ def recipe_of(study: Study) -> Recipe:
         modulus=study.mechanics.modulus,
         modulus_exponent=study.mechanics.modulus_exponent,
         regions=table.regions,
+        cut_axes=tuple("xyz".index(axis) for axis in study.remodeling.cut_axes)
+        if study.remodeling.outer_surface == "grows"
+        else None,
     )
 
 
@@ -99,11 +103,12 @@ def model_of(study: Study, bone: Bone) -> tuple[Model, State]:
         loads=[habitual_load(load, mesh) for load in study.loads],
         tests=[strength_test(study, mesh)],
         person=person_of(study),
-        protocol=therapy_of(study),
+        protocol=protocol_of(study),
         activity=activity_of(study),
         parameters=parameters_of(study),
         poisson_ratio=study.mechanics.poisson_ratio,
         regions=bone.regions,
+        layer=bone.layer,
         frozen_margin=sensing_length(mesh.spacing) if margin is None else margin,
         overall_reference=None if remodeling.reference == "local" else overall,
         overall_share=share,
@@ -148,24 +153,29 @@ def settings_of(study: Study) -> Settings:
 def person_of(study: Study) -> Person:
     """Return the person of a study."""
     table = study.person
-    surgery = NEVER if table.oophorectomy_age is None else table.oophorectomy_age
-    if table.menopause_age is None:
-        return Person(table.sex, table.age, oophorectomy=surgery)
-    return Person(table.sex, table.age, table.menopause_age, surgery)
+    given = {name: getattr(table, field) for field, name in PERSON_FIELDS.items()}
+    known = {name: value for name, value in given.items() if value is not None}
+    return Person(sex=table.sex, **known)
 
 
-def therapy_of(study: Study) -> Protocol:
+def protocol_of(study: Study) -> Protocol:
     """Return the treatments of a study."""
-    return tuple(
-        treatment(
-            table.agent,
-            table.dose_ug_per_day,
-            "µg",
-            start_day=table.start_years * DAYS_PER_YEAR,
-            stop_day=NEVER if table.stop_years is None else table.stop_years * DAYS_PER_YEAR,
+    parts = []
+    for table in study.protocol:
+        number, unit = dose_of(table.dose)
+        stop = NEVER if table.stop_years is None else table.stop_years * DAYS_PER_YEAR
+        parts.append(
+            treatment(
+                table.agent,
+                number,
+                unit,
+                interval_days=table.interval_days,
+                start_day=table.start_years * DAYS_PER_YEAR,
+                stop_day=stop,
+                adherence=table.adherence,
+            )
         )
-        for table in study.protocol
-    )
+    return tuple(parts)
 
 
 def activity_of(study: Study) -> ActivityPlan:
@@ -203,4 +213,6 @@ def parameters_of(study: Study) -> Parameters:
         modulus_exponent=study.mechanics.modulus_exponent,
         set_point_estrogen=study.remodeling.set_point_estrogen,
         numbness_estrogen=study.remodeling.numbness_estrogen,
+        balance_progesterone=study.remodeling.balance_progesterone,
+        disuse_burst=study.remodeling.disuse_burst,
     )

@@ -65,6 +65,8 @@ class SolveResult(Record):
     iterations: int
     residual: float
     """True residual |f - K u| / |f|, recomputed [-]."""
+    criterion: Literal["residual", "reaction"] | None = None
+    """By what it converged: the residual met its tolerance, or the reaction no longer changed."""
     reaction_force: tuple[float, float, float] | None
     """Reaction on the loaded plane [N]."""
     stiffness: float | None
@@ -146,6 +148,8 @@ class RunResult(Record):
     outcomes: Outcomes
     validated: dict[str, bool]
     """Of each outcome: whether it lies inside the validated range; false carries the banner."""
+    remarks: list[str] = Field(default_factory=list)
+    """What a reader must know of the person and the treatments: unusual doses and levels, what is not validated."""
     solves: list[RunSolve]
     elements: int
     nodes: int

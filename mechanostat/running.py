@@ -23,17 +23,23 @@ from mechanostat.files import (
     write_bytes,
     write_record,
 )
-from mechanostat.modelling import Subject, model_of, read_subject, strength_test
+from mechanostat.memory import device_peak_memory, peak_memory
+from mechanostat.modelling import (
+    Subject,
+    model_of,
+    person_of,
+    protocol_of,
+    read_subject,
+    strength_test,
+)
 from mechanostat.pictures import load_case_figure, png
 from mechanostat.results import Outcomes, RunResult, RunSolve
 from mechanostat.results import Status as StatusName
 from mechanostat.solving import (
     PRECONDITIONER,
     Analysis,
-    device_peak_memory,
     forecast,
     input_record,
-    peak_memory,
     status_name,
 )
 from mechanostat.study import Study
@@ -43,6 +49,7 @@ from remodel.checkpoint import load_checkpoint, save_checkpoint, state_digest
 from remodel.loop import present, young_modulus
 from remodel.mineral import MINERAL_DENSITY
 from remodel.model import Ends, Model, State
+from remodel.remarks import remarks
 from remodel.simulation import Report, last_day, reports
 
 SERIES = "fields.vtkhdf"
@@ -201,6 +208,7 @@ def run_result(
         times_days=[row["day"] for row in rows],
         outcomes=outcomes_of(rows, systemic(model, [row["day"] for row in rows])),
         validated=dict.fromkeys(Outcomes.model_fields, False),
+        remarks=list(remarks(protocol_of(study), person_of(study))),
         solves=solves,
         elements=mesh.elements,
         nodes=mesh.nodes,

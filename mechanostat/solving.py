@@ -1,9 +1,6 @@
 """One finite-element analysis from a scan to files: what `mechanostat solve` does."""
 
-import resource
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,11 +14,12 @@ from fem.equilibrium import (
     MAX_ITERATIONS,
     Equilibrium,
     Precision,
+    boundary_of,
     check_modulus,
     equilibrium,
     jitted_balance,
+    padded_modulus,
     structure,
-    supports,
     working_dtype,
 )
 from fem.fields import strain_energy_density
@@ -41,6 +39,15 @@ from mechanostat.files import (
     write_bytes,
     write_record,
     write_row,
+)
+from mechanostat.memory import (
+    check_fits,
+    check_room,
+    device_peak_memory,
+    device_room,
+    expected_peak,
+    host_room,
+    peak_memory,
 )
 from mechanostat.pictures import load_case_figure, png
 from mechanostat.results import EffectiveStrain, Input, SolveResult, SolveSeconds
@@ -71,6 +78,8 @@ class Analysis(NamedTuple):
     tolerance: float
     precision: Precision
     max_iterations: int = MAX_ITERATIONS
+    reaction_tolerance: float | None = None
+    """Part of the reaction by which it may still change; if absent the residual alone counts [-]."""
 
 
 class Prepared(NamedTuple):
@@ -103,15 +112,17 @@ def prepare_solve(bone: Bone, analysis: Analysis) -> Prepared:
 
     Raises:
         ValueError: Where the analysis asks for what no solve can give.
+        MemoryError: Where the memory that is free cannot hold the solve.
     """
     start = time.perf_counter()
     _check_analysis(analysis)
     case = load_of(bone, analysis)
     dtype = working_dtype(analysis.precision)
-    modulus = jnp.asarray(check_modulus(bone.modulus, bone.mesh), dtype)
-    spread = supports(case, nodes=bone.mesh.nodes, dtype=dtype)
+    field = check_modulus(bone.modulus, bone.mesh)
+    check_room(bone.mesh.nodes, analysis.precision)
     solver = structure(bone.mesh, poisson_ratio=analysis.poisson_ratio)
-    arguments = jax.block_until_ready((solver, modulus, spread, jnp.zeros_like(spread.displacement)))
+    modulus = padded_modulus(solver, field, dtype)
+    arguments = jax.block_until_ready((solver, modulus, boundary_of(case)))
     return Prepared(case, arguments, time.perf_counter() - start)
 
 
@@ -123,6 +134,7 @@ def compile_solve(prepared: Prepared, analysis: Analysis) -> Compiled:
         precision=analysis.precision,
         tolerance=analysis.tolerance,
         max_iterations=analysis.max_iterations,
+        reaction_tolerance=analysis.reaction_tolerance,
     )
     return Compiled(lowered.compile(), time.perf_counter() - start)
 
@@ -136,6 +148,10 @@ def _check_analysis(analysis: Analysis) -> None:
         raise ValueError(f"`--poisson` lies between -1 and 0.5, got {analysis.poisson_ratio:g}.")
     if not 0.0 < analysis.tolerance < 0.1:
         raise ValueError(f"`--tolerance` lies between 0 and 0.1, got {analysis.tolerance:g}.")
+    if analysis.reaction_tolerance is not None and not 0.0 < analysis.reaction_tolerance < 0.1:
+        raise ValueError(
+            f"`--reaction-tolerance` lies between 0 and 0.1, got {analysis.reaction_tolerance:g}."
+        )
     if analysis.max_iterations < 1:
         raise ValueError(f"`--max-iterations` is at least 1, got {analysis.max_iterations}.")
 
@@ -144,6 +160,31 @@ def device_bytes(compiled: Compiled) -> int:
     """Return the memory that a solve takes on its device, told by the compiler before it runs [byte]."""
     facts = compiled.program.memory_analysis()
     return int(facts.argument_size_in_bytes + facts.output_size_in_bytes + facts.temp_size_in_bytes)
+
+
+def call_bytes(compiled: Compiled) -> int:
+    """Return what a solve takes besides its arguments, which are there already [byte]."""
+    facts = compiled.program.memory_analysis()
+    return int(facts.output_size_in_bytes + facts.temp_size_in_bytes)
+
+
+def check_call(compiled: Compiled, bone: Bone, analysis: Analysis) -> None:
+    """Refuse a compiled solve that does not fit beside what has been taken already.
+
+    Raises:
+        MemoryError: With what it takes, what is there and the ways out.
+    """
+    free = device_room()
+    there = host_room() if free is None else free
+    check_fits(call_bytes(compiled), there, bone.mesh.nodes, analysis.precision)
+
+
+def memory_rows(compiled: Compiled, device: str) -> list[tuple[str, str]]:
+    """Return what people are told of the memory of a solve before it runs."""
+    rows = [("memory of the solve", f"{device_bytes(compiled) / 2**20:.1f} MiB on {device}")]
+    on_host = call_bytes(compiled) if device_room() is None else 0
+    rows.append(("peak memory of the process", f"{expected_peak(on_host) / 2**20:.0f} MiB expected"))
+    return rows
 
 
 def forecast(bone: Bone, analysis: Analysis, folder: Path, reporter: Reporter) -> None:
@@ -158,6 +199,8 @@ def forecast(bone: Bone, analysis: Analysis, folder: Path, reporter: Reporter) -
     trial = analysis._replace(max_iterations=4)
     prepared = prepare_solve(bone, trial)
     compiled = compile_solve(prepared, trial)
+    check_call(compiled, bone, analysis)
+    memory = memory_rows(compiled, reporter.device)
     start = time.perf_counter()
     found = jax.block_until_ready(compiled.program(*prepared.arguments))
     each = (time.perf_counter() - start) / max(int(found.iterations), 1)
@@ -165,10 +208,7 @@ def forecast(bone: Bone, analysis: Analysis, folder: Path, reporter: Reporter) -
     picture = folder / LOAD_CASE_PICTURE
     title = f"{analysis.case} along {'xyz'[analysis.axis]}"
     write_bytes(picture, png(load_case_figure(bone.mesh, prepared.case, title=title)))
-    rows = [
-        *bone.steps,
-        ("memory of the solve", f"{device_bytes(compiled) / 2**20:.1f} MiB on {reporter.device}"),
-    ]
+    rows = [*bone.steps, *memory]
     rows.append(("set-up and compilation", f"{prepared.seconds + compiled.seconds:.1f} s, measured"))
     rows.append(
         (
@@ -213,6 +253,7 @@ def solve_scan(
     # An interrupted solve starts anew in its own folder: it left nothing that could be lost.
     claim_folder(folder, mark=mark, resume=(folder / FINGERPRINT_FILE).exists())
     compiled = compile_solve(prepared, analysis)
+    check_call(compiled, bone, analysis)
     reporter.say(f"compiled in {compiled.seconds:.1f} s; solving on {device.name}")
     start = time.perf_counter()
     found = jax.block_until_ready(compiled.program(*prepared.arguments))
@@ -263,6 +304,7 @@ def solve_result(
         islands_removed=bone.islands,
         iterations=state.iterations,
         residual=state.residual,
+        criterion=criterion(state),
         reaction_force=(force_x, force_y, force_z) if done else None,
         stiffness=answer / case.motion if done else None,
         apparent_modulus=answer / gross / case.strain if done and case.response == case.axis else None,
@@ -280,11 +322,20 @@ def solve_result(
     )
 
 
+def criterion(state: Equilibrium) -> Literal["residual", "reaction"] | None:
+    """Return by what a solve converged; None where it did not."""
+    if not state.converged:
+        return None
+    return "reaction" if state.settled else "residual"
+
+
 def spoken_result(result: SolveResult) -> list[tuple[str, object]]:
     """Return what people want to know of a solve first: name with unit, and value."""
     load, slope = ("N mm", "N mm/rad") if result.case in MOMENT_CASES else ("N", "N/mm")
     rows: list[tuple[str, object]] = [("ended", f"{result.status} after {result.iterations} iterations")]
     rows.append(("true residual", f"{result.residual:.1e}"))
+    if result.criterion == "reaction":
+        rows.append(("converged by", "the reaction, which no longer changed; strain is less exact"))
     if result.status != "converged":
         return rows
     strain, forces = result.effective_strain, result.reaction_force or (0.0, 0.0, 0.0)
@@ -313,15 +364,3 @@ def status_name(status: Status) -> Any:
 def input_record(image: Image) -> Input:
     """Return what results say of the scan: its name without folders, its digest, its grid."""
     return Input(name=image.name, sha256=image.sha256, spacing=image.spacing, shape=image.values.shape)
-
-
-def peak_memory() -> int:
-    """Return the largest memory that the process has taken [byte]."""
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-
-
-def device_peak_memory() -> int | None:
-    """Return the largest memory taken on a GPU [byte], None on a CPU."""
-    facts: Mapping[str, int] | None = jax.local_devices()[0].memory_stats()
-    return None if facts is None else facts.get("peak_bytes_in_use")

@@ -53,15 +53,6 @@ class Study(Table):
             raise ValueError(f"`years` = {time.years:g} is shorter than `report_days` = {time.report_days}")
         return time
 
-    @field_validator("protocol")
-    @classmethod
-    def _one_treatment(cls, protocol: tuple[Protocol, ...]) -> tuple[Protocol, ...]:
-        if len(protocol) > 1:
-            raise ValueError(
-                "one treatment for now; sequences and combinations come with the endocrine layer"
-            )
-        return protocol
-
     @field_validator("protocol", "activity")
     @classmethod
     def _within_the_study(cls, windows: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:

@@ -2,23 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator
 
-from mechanostat.study_fields import Table, quantity
+from mechanostat.medication import PERSON_FIELDS, Medication, rule_of
+from mechanostat.study_fields import Axis, Table, as_tuple, quantity
 from remodel.parameters import Parameters
+from remodel.population import Fixed, check_quantity
 
 _LAW = Parameters()
 
-AGENTS = ("estradiol-transdermal",)
-"""The hormones and drugs that a protocol can name."""
-
 
 class Person(Table):
-    """Whose bone it is.
+    """Whose bone it is. A laboratory value scales the natural curve of its hormone to pass through it at the scan.
 
     Source:
         Age at menopause 51 ± 3 years: Sowers et al. 2010, J. Clin. Endocrinol. Metab. 95:2155-2162,
-        doi:10.1210/jc.2009-0659.
+        doi:10.1210/jc.2009-0659. What is usual without a value: `remodel/person.py`.
     """
 
     sex: Literal["female", "male"] = quantity(unit="-", text="Sex", example="female")
@@ -34,13 +33,61 @@ class Person(Table):
     oophorectomy_age: float | None = quantity(
         None, unit="years", text="Age at removal of both ovaries", ge=20, le=80, example=45.0
     )
+    orchiectomy_age: float | None = quantity(
+        None, unit="years", text="Age at removal of both testes", ge=20, le=100, example=60.0
+    )
+    perimenopause_years: float | None = quantity(
+        None, unit="years", text="Width of the fall of estradiol around menopause; 2 if absent", example=2.0
+    )
+    weight: float | None = quantity(
+        None, unit="kg", text="Body weight; 60 of a woman and 80 of a man if absent", example=64.0
+    )
+    estradiol: float | None = quantity(
+        None,
+        unit="pg/ml",
+        text="Estradiol at the scan without treatment, by mass spectrometry",
+        example=5.0,
+    )
+    testosterone: float | None = quantity(
+        None, unit="ng/dl", text="Testosterone at the scan without treatment", example=350.0
+    )
+    igf1: float | None = quantity(
+        None, unit="ng/ml", text="IGF-1 at the scan without treatment", example=120.0
+    )
+    vitamin_d: float | None = quantity(
+        None, unit="ng/ml", text="25-hydroxyvitamin D; 30 if absent", example=30.0
+    )
+    calcium_mg_per_day: float | None = quantity(
+        None, unit="mg/day", text="Calcium in the diet; 1000 if absent", example=1000.0
+    )
+    hypogonadism: float | None = quantity(
+        None, unit="-", text="Share of the natural testosterone that is lost; 0 if absent", example=0.5
+    )
+    growth_hormone_deficiency: float | None = quantity(
+        None, unit="-", text="Share of the natural IGF-1 that is lost; 0 if absent", example=0.4
+    )
+    nutrition: float | None = quantity(
+        None,
+        unit="-",
+        text="What protein and trace elements multiply bone balance by; 1 if absent; not validated",
+        example=1.0,
+    )
 
-    @field_validator("menopause_age", "oophorectomy_age")
+    @field_validator(*PERSON_FIELDS)
     @classmethod
-    def _of_a_woman(cls, age: float | None, info: ValidationInfo) -> float | None:
-        if age is not None and info.data.get("sex") == "male":
+    def _fits_a_person(cls, value: float | None, info: ValidationInfo) -> float | None:
+        name, sex = info.field_name or "", info.data.get("sex")
+        if value is None or sex is None or name == "age":
+            return value
+        if sex == "male" and name in ("menopause_age", "perimenopause_years", "oophorectomy_age"):
             raise ValueError('only for `sex = "female"`; leave it out')
-        return age
+        if sex == "female" and name == "orchiectomy_age":
+            raise ValueError('only for `sex = "male"`; leave it out')
+        try:
+            check_quantity(PERSON_FIELDS[name], Fixed(value), sex)
+        except ValueError as error:
+            raise rule_of(error, name) from None
+        return value
 
 
 class TimeAxis(Table):
@@ -87,31 +134,21 @@ Stop = Annotated[
 ]
 
 
-class Protocol(Table):
-    """A treatment; for now there can be one.
+class Protocol(Medication):
+    """A treatment; any number of them, in any order, and the same agent twice adds up."""
 
-    Source:
-        Patches on the market deliver 14 to 100 µg/day; 14 in the ULTRA trial, Ettinger et al. 2004,
-        Obstet. Gynecol. 104:443-451, doi:10.1097/01.AOG.0000137833.43248.79.
-    """
-
-    agent: str = quantity(unit="-", text="Hormone or drug", example=AGENTS[0])
-    dose_ug_per_day: float = quantity(
-        unit="µg/day", text="Dose that the patch delivers", gt=0, le=200, example=50.0
-    )
-
-    start_years: Start = 0.0
-    stop_years: Stop = None
+    start_years: Annotated[
+        float,
+        quantity(unit="years", text="Start, years after the start of the study; negative before it", ge=-60),
+    ] = 0.0
+    stop_years: Annotated[
+        float | None,
+        quantity(
+            unit="years", text="Stop, in the same count; the end of the study if absent", ge=-60, example=5.0
+        ),
+    ] = None
 
     _ordered = field_validator("stop_years")(_after_the_start)
-
-    @field_validator("agent")
-    @classmethod
-    def _is_known(cls, agent: str) -> str:
-        if agent not in AGENTS:
-            allowed = ", ".join(f"'{name}'" for name in AGENTS)
-            raise ValueError(f"allowed: {allowed}; other hormones and drugs come with the endocrine layer")
-        return agent
 
 
 class AnyActivity(Table):
@@ -209,6 +246,18 @@ class Remodeling(Table):
     )
     numbness_estrogen: float = quantity(
         _LAW.numbness_estrogen, unit="-", text="Fall of the gain without estradiol", ge=0, le=0.9
+    )
+    balance_progesterone: float = quantity(
+        _LAW.balance_progesterone, unit="-", text="Rise of bone balance by progesterone", ge=0, le=0.05
+    )
+    disuse_burst: float = quantity(
+        _LAW.disuse_burst, unit="-", text="Passing rise of RANKL when load is lost", ge=0, le=3
+    )
+    outer_surface: Literal["still", "grows"] = quantity(
+        "still", unit="-", text="Whether the periosteum moves, by one voxel at most"
+    )
+    cut_axes: Annotated[tuple[Axis, ...], BeforeValidator(as_tuple)] = quantity(
+        ("z",), unit="-", text="Axes across which the bone is cut at both ends; none of a whole bone"
     )
 
     @field_validator("global_share")

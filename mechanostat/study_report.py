@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from fem.loads import LoadCase
 from mechanostat.curves import Panel, Span, curves_figure
-from mechanostat.evidence import CLAIMS, SOURCES
+from mechanostat.evidence import CLAIMS, SOURCES, claims_of_agents
 from mechanostat.files import write_bytes
 from mechanostat.modelling import strength_test
 from mechanostat.pictures import (
@@ -22,7 +22,7 @@ from mechanostat.pictures import (
     strain_layers,
     surface_figure,
 )
-from mechanostat.report import DataTable, Headline, Picture, Report, write_report
+from mechanostat.report import Claim, DataTable, Headline, Picture, Report, write_report
 from mechanostat.running import Course
 from mechanostat.study import Study
 from meshes.voxel import on_grid
@@ -179,7 +179,7 @@ def report_of(arms: Arms, pictures: Sequence[Picture], curves: Sequence[Picture]
         curves=curves,
         tables=[_outcome_table(name, course) for name, course in arms.items()],
         solves=_solve_table(arms),
-        claims=CLAIMS,
+        claims=_claims(arms),
         sources=SOURCES,
         credit=study.bone.credit,
         licence=study.bone.licence,
@@ -263,6 +263,17 @@ def _outcome_table(name: str, course: Course) -> DataTable:
     )
 
 
+def _claims(arms: Arms) -> list[Claim]:
+    """Return what the studies rest on: remarks on their treatments first, then the agents, then the model."""
+    said = [
+        Claim(_capital(name or "this study"), "assumed", text)
+        for name, course in arms.items()
+        for text in course.result.remarks
+    ]
+    agents = [part.agent for course in arms.values() for part in course.study.protocol]
+    return [*said, *claims_of_agents(agents), *CLAIMS]
+
+
 def _solve_table(arms: Arms) -> DataTable:
     rows = []
     for name, course in arms.items():
@@ -320,8 +331,8 @@ def _spans(arms: Arms) -> list[Span]:
     for course in arms.values():
         study, end = course.study, course.result.times_days[-1] / DAYS_PER_YEAR
         for window in study.protocol:
-            label = f"{window.agent}, {window.dose_ug_per_day:g} µg/day"
-            spans[label] = Span(label, window.start_years, window.stop_years or end)
+            label = f"{window.agent}, {window.dose}"
+            spans[label] = Span(label, max(window.start_years, 0.0), window.stop_years or end)
         for window in study.activity:
             label = window.kind.replace("_", " ")
             spans[label] = Span(label, window.start_years, window.stop_years or end)

@@ -4,17 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mechanostat.medication import PERSON_FIELDS, dose_of
 from mechanostat.modelling import with_activity
 from mechanostat.table_file import checked, read_toml
-from mechanostat.trial_tables import (
-    PERSON_FIELDS,
-    EarlierTreatment,
-    Treatment,
-    Trial,
-    distribution_of,
-    dose_of,
-)
 from mechanostat.trial_tables import Arm as ArmTable
+from mechanostat.trial_tables import EarlierTreatment, Treatment, Trial, distribution_of
 from mechanostat.trial_tables import Population as PopulationTable
 from remodel import trial as virtual
 from remodel.activity import habitual_life

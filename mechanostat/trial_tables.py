@@ -1,39 +1,15 @@
 """What a trial file may say as a whole: persons, visits, arms, outcomes."""
 
-import difflib
-import re
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator
 
+from mechanostat.medication import PERSON_FIELDS, Medication, one_of, rule_of
 from mechanostat.study_fields import ArrayOfTables, Table, as_tuple, quantity, table_error
 from mechanostat.study_life import AnyActivity
-from remodel.agents import AGENTS
 from remodel.outcomes import INSTRUMENTS, QUANTITIES, Outcome
 from remodel.population import Distribution, Fixed, TruncatedNormal, Uniform, check_quantity
 from remodel.skeleton import SITES
-from remodel.treatment import treatment
-
-PERSON_FIELDS = {
-    "age": "age",
-    "menopause_age": "final_menstrual_period",
-    "oophorectomy_age": "oophorectomy",
-    "orchiectomy_age": "orchiectomy",
-    "weight": "weight",
-    "perimenopause_years": "perimenopause_years",
-    "estradiol": "estradiol",
-    "testosterone": "testosterone",
-    "igf1": "igf1",
-    "vitamin_d": "vitamin_d",
-    "calcium_mg_per_day": "calcium_mg_per_day",
-    "hypogonadism": "hypogonadism",
-    "growth_hormone_deficiency": "growth_hormone_deficiency",
-    "nutrition": "nutrition",
-}
-"""Fields of `[population]` that are numbers of a person, and their names in `remodel.person.Person`."""
-
-_DOSE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(\S+(?: \S+)*)")
 
 
 def distribution_of(value: object) -> Distribution:
@@ -56,18 +32,6 @@ def distribution_of(value: object) -> Distribution:
     return TruncatedNormal(**floats) if "mean" in floats else Uniform(**floats)
 
 
-def dose_of(text: str) -> tuple[float, str]:
-    """Return the number and the unit of a dose such as `60 mg`.
-
-    Raises:
-        ValueError: Where it is no number with a unit.
-    """
-    parts = _DOSE.fullmatch(text.strip())
-    if parts is None:
-        raise ValueError('give a number and its unit, mg or µg (or ug), such as "60 mg"')
-    return float(parts.group(1)), parts.group(2)
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -85,66 +49,8 @@ def _is_not_empty(tables: tuple[Table, ...]) -> tuple[Table, ...]:
     return tables
 
 
-def _one_of(names: Sequence[str]) -> AfterValidator:
-    def check(name: str) -> str:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; the nearest is '{near[0]}'" if near else ""
-            raise ValueError(f"allowed: {', '.join(names)}{hint}")
-        return name
-
-    return AfterValidator(check)
-
-
-def _rule(error: ValueError, field: str = "") -> ValueError:
-    """Return an error of a record of ours as the rest of a line that already names field and value."""
-    text = str(error).rstrip(".")
-    known = PERSON_FIELDS.get(field)
-    return ValueError(text.replace(f"`{known}`", f"`{field}`") if known else text)
-
-
 Amount = Annotated[Any, AfterValidator(_is_distribution)]
 """A number of a person, or its distribution."""
-
-
-class Medication(Table):
-    """A treatment, whenever it is given.
-
-    Source:
-        Doses, intervals and kinetics of each agent: `remodel/agents.py`.
-    """
-
-    agent: Annotated[str, _one_of(tuple(AGENTS))] = quantity(
-        unit="-", text="Hormone or drug", example="denosumab"
-    )
-    dose: str = quantity(
-        unit="-", text="Each dose as a mass, mg or µg (or ug); a patch: what a day delivers", example="60 mg"
-    )
-    interval_days: float | None = quantity(
-        None, unit="days", text="Time between doses; the agent's usual one if absent", gt=0, example=182.625
-    )
-    adherence: float = quantity(1.0, unit="-", text="Share of the doses that is taken", ge=0, le=1)
-
-    @field_validator("dose")
-    @classmethod
-    def _is_a_mass_that_people_take(cls, dose: str, info: ValidationInfo) -> str:
-        number, unit = dose_of(dose)
-        if "agent" in info.data:
-            try:
-                treatment(info.data["agent"], number, unit)
-            except ValueError as error:
-                raise _rule(error) from None
-        return dose
-
-    @field_validator("interval_days")
-    @classmethod
-    def _is_an_interval_that_people_keep(cls, interval: float | None, info: ValidationInfo) -> float | None:
-        if interval is not None and "agent" in info.data:
-            try:
-                treatment(info.data["agent"], 0.0, interval_days=interval)
-            except ValueError as error:
-                raise _rule(error) from None
-        return interval
 
 
 def _after_the_start(stop: float | None, info: ValidationInfo) -> float | None:
@@ -282,7 +188,7 @@ class Population(Table):
             try:
                 check_quantity(PERSON_FIELDS[name], distribution_of(value), sex)
             except ValueError as error:
-                raise _rule(error, name) from None
+                raise rule_of(error, name) from None
         return value
 
     @field_validator("years_since_menopause")
@@ -334,11 +240,11 @@ class OutcomeTable(Table):
         `remodel/outcomes.py`.
     """
 
-    quantity: Annotated[str, _one_of(QUANTITIES)] = described(unit="-", text="What", example="areal density")
-    site: Annotated[str, _one_of(SITES)] | None = described(
+    quantity: Annotated[str, one_of(QUANTITIES)] = described(unit="-", text="What", example="areal density")
+    site: Annotated[str, one_of(SITES)] | None = described(
         None, unit="-", text="Where; not for what is measured in serum", example="lumbar spine"
     )
-    instrument: Annotated[str, _one_of(INSTRUMENTS)] = described(
+    instrument: Annotated[str, one_of(INSTRUMENTS)] = described(
         "true", unit="-", text="What reads it; `true` has no fault"
     )
 

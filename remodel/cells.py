@@ -278,19 +278,27 @@ def advance_bisphosphonate(
     time_step: Scalar,
     parameters: Parameters,
 ) -> Float[Array, " elements"]:
-    """Return bisphosphonate on surfaces after a step, `dB/dt = uptake - k B R / V_m - B / tau` [-].
+    """Return bisphosphonate on surfaces after a step [-].
+
+    `dB/dt = uptake (1 - B / B_max) - k B R / V_m - B / tau`: mineral binds what its free surface can hold, so that
+    doses add up to no more than the capacity.
 
     Args:
         bisphosphonate: Before the step [-].
         uptake: From the blood [1/day].
         renewal: Resorption per mineralised volume, R / V_m [1/day].
         time_step: Length of the step [day].
-        parameters: Release and time.
+        parameters: Capacity, release and time.
 
     Source:
-        Chosen here; fitted to five years of zoledronate.
+        Binding to a limited surface: Nancollas et al. 2006, Bone 38:617-627, doi:10.1016/j.bone.2005.05.003. Sizes
+        fitted to one dose and to yearly doses of zoledronate, and to alendronate and its end.
     """
-    loss = 1.0 / parameters.bisphosphonate_time + parameters.bisphosphonate_release * renewal
+    loss = (
+        1.0 / parameters.bisphosphonate_time
+        + parameters.bisphosphonate_release * renewal
+        + uptake / parameters.bisphosphonate_capacity
+    )
     return _relax(bisphosphonate, uptake / loss, time_step * loss)
 
 

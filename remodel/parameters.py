@@ -142,10 +142,14 @@ class Parameters(eqx.Module):
     """Rate at which 20 µg/day of teriparatide uses up lining cells [1/day]. Fit, barely informed (0.76)."""
     bisphosphonate_time: Scalar = 1461.5150222266968
     """Time in which bisphosphonate on surfaces is lost other than by resorption [day]. Fit (0.35)."""
+    bisphosphonate_capacity: Scalar = 1.6
+    """Bisphosphonate that surfaces can hold, B_max, in units that halve osteoclast activity [-]. Fit: 1 mg of
+    zoledronate did half as much as 5 mg, and a second year little more than one."""
     bisphosphonate_release: Scalar = 0.5
     """Share of the bisphosphonate in resorbed bone that does not bind again [-]. Fixed, assumed."""
-    zoledronate_uptake: Scalar = 1.1758157772608415
-    """What 5 mg of zoledronate puts on surfaces, in units that halve osteoclast activity [-]. Fit (0.21)."""
+    zoledronate_uptake: Scalar = 2.1
+    """What 5 mg of zoledronate would put on bare surfaces without a limit, in units that halve osteoclast activity
+    [-]. Fit."""
     disuse_burst: Scalar = 0.0
     """Passing rise of RANKL per relative loss of stimulus [-]. A switch, assumed 0.8 where it is on: osteocytes
     that die of disuse call osteoclasts. Source of the idea: Aguirre et al. 2006, J. Bone Miner. Res.

@@ -15,6 +15,7 @@ from fem.equilibrium import (
     Structure,
     Supports,
     balance,
+    balance_each,
     check_modulus,
     solve,
     structure,
@@ -22,7 +23,7 @@ from fem.equilibrium import (
     working_dtype,
 )
 from fem.hexahedron import GAUSS_POINTS, shape_gradients
-from fem.loads import Hold, LoadCase, Push, Spring, load_case
+from fem.loads import Hold, LoadCase, Push, Spring, load_case, stacked
 from fem.standard_tests import axial, confined, uniaxial
 from fem.strength import failure_factor
 from meshes.voxel import (
@@ -235,6 +236,41 @@ def test_free_nodes_carry_no_force(small, modulus, compression):
     assert float(jnp.max(jnp.abs(jnp.where(compression.free, found.forces, 0)))) < 1e-10 * size
 
 
+@pytest.mark.slow
+def test_a_solve_that_ends_by_the_reaction_says_so_and_has_the_reaction(sponge):
+    case = axial(sponge)
+    wanted = exact(sponge, E, case)
+    found = solve(sponge, E, case, precision="double", tolerance=1e-12, reaction_tolerance=1e-7)
+    assert (found.status, found.settled, wanted.settled) == (Status.CONVERGED, True, False)
+    assert found.iterations < wanted.iterations
+    assert found.residual > 1e-12
+    assert found.reaction[2] == pytest.approx(wanted.reaction[2], rel=1e-7)
+    assert found.reaction[2] != wanted.reaction[2]
+
+
+def test_a_reaction_that_settles_after_the_residual_changes_nothing(crumb):
+    found = solve(crumb, E, axial(crumb), precision="double", reaction_tolerance=1e-7)
+    assert found.converged
+    assert not found.settled
+    assert found.residual <= 1e-6
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_load_cases_as_a_batch_end_each_as_it_would_alone(small, crumb, modulus, together):
+    """The second starts at its solution and needs no iteration while the first goes on."""
+    cases = [axial(crumb), axial(crumb, axis=0)]
+    alone = [balanced(small, modulus, supports(case, nodes=crumb.nodes, dtype=jnp.float64)) for case in cases]
+    starts = jnp.stack([jnp.zeros_like(alone[0].displacement), alone[1].displacement])
+    limits = {"tolerance": 1e-11, "max_iterations": 50, "together": together}
+    found = jax.jit(
+        lambda: balance_each(small, modulus, stacked(cases), starts, precision="double", **limits)
+    )()
+    assert list(found.status) == [Status.CONVERGED] * 2
+    assert found.iterations[0] > 0 == found.iterations[1]
+    for row, single in enumerate(alone):
+        np.testing.assert_allclose(found.displacement[row], single.displacement, atol=1e-12)
+
+
 # Odd bones.
 
 
@@ -289,7 +325,7 @@ def test_without_throw_a_bad_end_is_a_value(crumb):
 
 def test_a_load_on_a_free_bone_is_indefinite(small, modulus, compression):
     """`load_case` refuses it; whoever builds the supports by hand is told at the end."""
-    push = jnp.zeros_like(compression.force).at[0, 2].set(1.0)
+    push = jnp.zeros_like(compression.displacement).at[0, 2].set(1.0)
     free = jnp.ones_like(compression.free)
     adrift = Supports(free, jnp.zeros_like(push), push, None)
     assert balanced(small, modulus, adrift).status == Status.INDEFINITE
@@ -305,7 +341,7 @@ def test_a_modulus_that_is_not_a_number_is_not_finite(small, modulus, compressio
 
 def test_a_bone_that_nothing_loads_says_so(small, modulus, compression):
     rest = eqx.tree_at(lambda s: s.displacement, compression, jnp.zeros_like(compression.displacement))
-    found = balanced(small, modulus, rest, jnp.ones_like(rest.force))
+    found = balanced(small, modulus, rest, jnp.ones_like(rest.displacement))
     assert found.status == Status.ZERO_LOAD
     assert not np.any(found.displacement)
 

@@ -50,7 +50,7 @@ report_days = 30
 
 [[protocol]]
 agent = "estradiol-transdermal"
-dose_ug_per_day = 50.0
+dose = "50 µg"
 start_years = 1.0
 """
 

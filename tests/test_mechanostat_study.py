@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mechanostat.modelling import person_of, protocol_of
 from mechanostat.study import Study
 from mechanostat.study_bone import AMPLITUDES
 from mechanostat.study_example import example_study, reference
@@ -37,8 +38,8 @@ sex = "male"
 age = 50
 menopause_age = 51
 [[protocol]]
-agent = "testosterone"
-dose_ug_per_day = 500
+agent = "testosterone-cypionate"
+dose = "20 units"
 start_years = 4
 stop_years = 2
 [remodeling]
@@ -59,8 +60,7 @@ ERRORS_OF_BAD_STUDY = {
     "time.years": "valid number",
     "time.report_days": "for example 120",
     "person.menopause_age": "female",
-    "protocol[0].agent": "come with the endocrine layer",
-    "protocol[0].dose_ug_per_day": "less than or equal to 200",
+    "protocol[0].dose": "mg or µg",
     "protocol[0].stop_years": "later than `start_years`",
     "remodeling.global_share": "needed",
 }
@@ -97,7 +97,7 @@ def test_the_annotated_example_is_a_valid_study(folder):
     study = parse_study(example(folder), folder=folder)
     assert study.bone.image == folder / "scan.nii.gz"
     assert study.time.step_days == 60
-    assert study.protocol[0].agent == "estradiol-transdermal"
+    assert study.protocol[0].agent == "denosumab"
 
 
 def test_the_annotated_example_names_every_field_of_every_table():
@@ -136,7 +136,7 @@ def test_a_load_takes_exactly_one_of_the_sizes_that_its_case_has(folder, case, a
 
 
 def test_a_treatment_that_starts_after_the_study_is_refused(folder):
-    late = [{"agent": "estradiol-transdermal", "dose_ug_per_day": 50.0, "start_years": 11.0}]
+    late = [{"agent": "estradiol-transdermal", "dose": "50 µg", "start_years": 11.0}]
     with pytest.raises(ValueError, match=r"protocol\[0\]: starts after the study"):
         parse_study(example(folder, protocol=late), folder=folder)
 
@@ -148,10 +148,35 @@ def test_training_needs_its_bouts_and_bed_rest_takes_none(folder):
     assert parse_study(example(folder, activity=rest), folder=folder).activity[0].load_factor == 0.3
 
 
-def test_a_second_treatment_waits_for_the_endocrine_layer(folder):
-    patch = {"agent": "estradiol-transdermal", "dose_ug_per_day": 50.0}
-    with pytest.raises(ValueError, match=r"protocol: .* one treatment for now"):
-        parse_study(example(folder, protocol=[patch, patch]), folder=folder)
+def test_treatments_follow_each_other_in_the_order_and_units_of_the_file(folder):
+    sequence = [
+        {"agent": "romosozumab", "dose": "210 mg", "stop_years": 1.0},
+        {"agent": "alendronate", "dose": "70 mg", "start_years": 1.0},
+        {"agent": "teriparatide", "dose": "0.02 mg", "start_years": -2.0, "stop_years": -1.0},
+    ]
+    parts = protocol_of(parse_study(example(folder, protocol=sequence), folder=folder))
+    assert [part.agent for part in parts] == ["romosozumab", "alendronate", "teriparatide"]
+    assert [part.dose for part in parts] == [210.0, 70.0, pytest.approx(20.0)]
+    assert parts[0].stop_day == parts[1].start_day == 365.25
+    assert parts[2].start_day == -730.5
+
+
+@pytest.mark.parametrize(
+    ("dose", "words"), [("10 IU", "IU"), ("0.2 ml", "ml"), ("5", "unit"), ("900 mg", "1")]
+)
+def test_a_dose_that_is_no_mass_or_that_nobody_takes_is_refused_with_the_reason(folder, dose, words):
+    given = [{"agent": "testosterone-cypionate", "dose": dose}]
+    with pytest.raises(ValueError, match=r"protocol\[0\]\.dose") as caught:
+        parse_study(example(folder, protocol=given), folder=folder)
+    assert words in str(caught.value)
+
+
+def test_a_person_may_bring_laboratory_values_within_what_people_have(folder):
+    person = {"sex": "male", "age": 60.0, "testosterone": 250.0, "weight": 90.0}
+    found = person_of(parse_study(example(folder, person=person), folder=folder))
+    assert (found.testosterone, found.weight, found.sex) == (250.0, 90.0, "male")
+    with pytest.raises(ValueError, match=r"person\.testosterone"):
+        parse_study(example(folder, person=person | {"testosterone": 5000.0}), folder=folder)
 
 
 def test_a_missing_scan_and_a_path_with_nul_are_refused(folder):

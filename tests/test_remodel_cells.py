@@ -141,10 +141,19 @@ def test_bisphosphonate_leaves_with_time_and_with_resorbed_bone():
 
 def test_uptake_of_bisphosphonate_is_kept_whole_over_any_step():
     # Without loss the amount on the surface is what was taken up.
-    lasting = Parameters(bisphosphonate_time=1e12)
+    lasting = Parameters(bisphosphonate_time=1e12, bisphosphonate_capacity=1e12)
     none = jnp.zeros(1)
     taken = advance_bisphosphonate(none, 0.01, none, 60.0, lasting)
     np.testing.assert_allclose(taken, 0.6, rtol=1e-6)
+
+
+def test_doses_of_bisphosphonate_add_up_to_the_capacity_of_the_surface():
+    none, lasting = jnp.zeros(1), Parameters(bisphosphonate_time=1e12)
+    small, large, huge = (
+        advance_bisphosphonate(none, dose / 7.0, none, 7.0, lasting)[0] for dose in (0.42, 2.1, 1e4)
+    )
+    assert large < 5.0 * small
+    np.testing.assert_allclose(huge, lasting.bisphosphonate_capacity, rtol=1e-6)
 
 
 def test_burst_of_disuse_is_off_by_default_and_passes_where_it_is_on():

@@ -53,7 +53,7 @@ def test_an_adult_grows_five_micrometres_a_year():
 
 def test_full_loss_of_estradiol_adds_26_which_fade_in_eight_years():
     assert um_per_year(deficit=1.0, since=0.0) == pytest.approx(31.0, rel=1e-12)
-    assert um_per_year(deficit=1.0, since=8.0) == pytest.approx(5.0 + 26.0 * np.exp(-1.0), rel=1e-12)
+    assert um_per_year(deficit=1.0, since=8.0) == pytest.approx(14.0 + 26.0 * np.exp(-1.0), rel=1e-12)
     assert um_per_year(deficit=1.0, since=-3.0) == um_per_year(deficit=1.0, since=0.0)
     assert um_per_year(deficit=1.0, since=NEVER) == pytest.approx(5.0, rel=1e-12)
 
