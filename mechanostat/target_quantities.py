@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 from remodel.fracture import ExposureParameters, Site, fracture_hazard, hip, vertebra, wrist
 from remodel.mechanostat_curve import gain, response
 from remodel.outcomes import QUANTITIES as TRIAL_QUANTITIES
-from remodel.outcomes import READ_BY, Outcome, outcome_values
+from remodel.outcomes import READ_BY, Outcome, outcome_readings
 from remodel.parameters import Parameters
 from remodel.periosteum import PeriostealParameters, Section, Tube, periosteal_velocity, section
 from remodel.person import DAYS_PER_YEAR, Person, age_on
@@ -54,10 +54,10 @@ def relative_course(
     name, site, instrument = quantity
     if name in TRIAL_QUANTITIES:
         outcome = Outcome(name, site if name in READ_BY else None, instrument or "true")
-        return 1.0 + outcome_values(course, outcome, person, parameters) / 100.0
-    if name in HAZARDS:
+        values = outcome_readings(course, outcome, person, parameters)
+    elif name in HAZARDS:
         return hazard(course, person, name, parameters)
-    if name in SECTION:
+    elif name in SECTION:
         values = SECTION[name](neck_section(course, person, parameters))
     elif name == "resorption":
         values = course.resorption_marker ** (1.0 / parameters.resorption_marker_exponent)
