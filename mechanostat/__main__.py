@@ -336,6 +336,29 @@ def validate(
 
 @app.command()
 @ended
+def calibrate(
+    out: Out = Path("mechanostat-calibration"),
+    persons: Annotated[int, typer.Option(help="Persons in every trial.", min=2)] = 4,
+    max_evaluations: Annotated[int, typer.Option(help="Limit of evaluations.", min=1)] = 30,
+    seed: Annotated[int, typer.Option(help="Of the draws of the posterior.")] = 1,
+    device: DeviceChoice = "auto",
+    quiet: Quiet = False,
+) -> int:
+    """Fit the numbers of the remodeling law to the clinical targets; write them and draws of what stays uncertain."""
+    from mechanostat.calibrating import calibrate as fit_and_write
+    from mechanostat.devices import choose_device, keep_compiled_programs
+
+    chosen = choose_device(device, precision="double")
+    keep_compiled_programs()
+    reporter = Reporter(device=chosen.name, quiet=quiet)
+    if chosen.note:
+        reporter.warn(chosen.note)
+    fit_and_write(out, persons=persons, max_evaluations=max_evaluations, seed=seed, reporter=reporter)
+    return DONE
+
+
+@app.command()
+@ended
 def demo(
     out: Out = Path("mechanostat-demo"),
     device: DeviceChoice = "auto",
