@@ -12,6 +12,7 @@ import pytest
 from fem.conjugate_gradients import Status
 from fem.equilibrium import Precision
 from fem.standard_tests import axial
+from fem.strength import smooth_failure_factor
 from meshes.segmentation import largest_component
 from meshes.synthetic import random_trabeculae
 from meshes.voxel import voxel_mesh
@@ -303,6 +304,36 @@ def test_derivatives_flow_through_years_forwards_and_backwards(block):
     assert slope != 0.0
     assert float(forwards) == pytest.approx(slope, rel=1e-5)
     assert float(backwards) == pytest.approx(float(forwards), rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dose", "set point"])
+def test_derivative_of_strength_after_ten_years_agrees_with_finite_differences(block, name):
+    """With respect to the dose of a patch and to the shift of the set point, through every solve on the way."""
+    model, state = block(
+        person=Person("female", 51.0, 51.0),
+        protocol=(treatment("estradiol-transdermal", 40.0),),
+        settings=Settings(step_days=720, inner_step_days=8.0, precision="double", tolerance=1e-10),
+    )
+
+    def place(model):
+        return model.protocol[0].dose if name == "dose" else model.parameters.set_point_estrogen
+
+    def strength(number: jax.Array) -> jax.Array:
+        other = eqx.tree_at(place, model, number)
+        after, _ = jax.lax.scan(lambda now, _: (step(other, now)[0], None), state, None, length=5)
+        _, seen = observe(other, after)
+        weights = after.tissue.volume_fraction
+        factor = smooth_failure_factor(seen.effective_strain[0], bone_volume=weights)
+        return jnp.abs(seen.stiffness[0]) * factor
+
+    number = jnp.asarray(place(model), float)
+    change = 1e-3 * number
+    plain = jax.jit(strength)
+    slope = float(plain(number + change) - plain(number - change)) / (2.0 * float(change))
+    forwards = jax.jit(lambda at: jax.jvp(strength, (at,), (jnp.ones_like(at),))[1])(number)
+    assert slope != 0.0
+    assert float(forwards) == pytest.approx(slope, rel=1e-4)
 
 
 def _axials(*, strain: float):
