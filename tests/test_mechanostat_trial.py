@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 from mechanostat.__main__ import app
 from mechanostat.console import Reporter
 from mechanostat.devices import Device
+from mechanostat.medication import dose_of
 from mechanostat.study_example import reference
 from mechanostat.trial_file import parse_trial, read_trial, trial_of
 from mechanostat.trial_report import BANNER, write_trial_report
 from mechanostat.trial_results import LEVEL_COLUMNS, OUTCOME_COLUMNS, TrialResult
 from mechanostat.trial_running import FinishedTrial, run_trial_file
-from mechanostat.trial_tables import Trial, distribution_of, dose_of
+from mechanostat.trial_tables import Trial, distribution_of
 from remodel.agents import AGENTS
 from remodel.outcomes import INSTRUMENTS, LEVELS, QUANTITIES
 from remodel.population import Fixed, TruncatedNormal, Uniform
