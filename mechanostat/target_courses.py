@@ -6,6 +6,7 @@ nothing changes. Years from 30 to day 0 are computed once for the persons of a t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -106,7 +107,7 @@ def prepare_courses(
         record = trial_of(table)
         sex, count = record.population.sex, record.population.persons
         row = sum(np.size(people.age) for people in drawn.setdefault(sex, []))
-        drawn[sex].append(with_natural_levels(draw_persons(record.population)))
+        drawn[sex].append(jax.vmap(with_natural_levels)(draw_persons(record.population)))
         before.setdefault(sex, []).append((count, record.population.before))
         for arm, arm_table in zip(record.arms, table.arms, strict=True):
             rests = tuple(a.kind == "bed_rest" and a.load_factor is None for a in arm_table.activity)
@@ -150,19 +151,19 @@ def follow(courses: Courses, parameters: Parameters) -> tuple[tuple[Person, Pers
     return tuple(followed)
 
 
-def with_natural_levels(persons: Person) -> Person:
-    """Return persons all of whose levels and weights are given: those that were not, as nature has them.
+def with_natural_levels(person: Person) -> Person:
+    """Return a person all of whose levels and weight are given: those that were not, as nature has them.
 
     Args:
-        persons: Their numbers with an axis of persons.
+        person: One person; many are a map.
     """
-    age = jnp.asarray(persons.age, dtype=float)
-    weight = jnp.broadcast_to(jnp.asarray(body_weight(persons), dtype=float), age.shape)
-    testosterone, igf1 = natural_testosterone(persons, age), natural_igf1(persons, age)
-    estradiol = natural_estradiol(persons, age) if persons.estradiol is None else persons.estradiol
-    return Person(
-        **{name: getattr(persons, name) for name in persons.__dataclass_fields__}
-        | {"weight": weight, "testosterone": testosterone, "igf1": igf1, "estradiol": estradiol}
+    age = jnp.asarray(person.age, dtype=float)
+    return replace(
+        person,
+        weight=jnp.asarray(body_weight(person), dtype=float),
+        testosterone=natural_testosterone(person, age),
+        igf1=natural_igf1(person, age),
+        estradiol=natural_estradiol(person, age) if person.estradiol is None else person.estradiol,
     )
 
 

@@ -1,5 +1,6 @@
 """Quantities of a course that targets are told in: those of trials, cross-sections, porosity, hazards."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -11,7 +12,7 @@ from remodel.parameters import Parameters
 from remodel.periosteum import PeriostealParameters, Section, Tube, periosteal_velocity, section
 from remodel.person import DAYS_PER_YEAR, Person, age_on
 from remodel.skeleton import PersonCourse, strength
-from remodel.tissue import log_stimulus_ratio
+from remodel.tissue import Circumstances, log_stimulus_ratio
 from remodel.turnover import active_surface
 
 NECK_OUTER, NECK_INNER = 16.0, 13.5
@@ -96,14 +97,18 @@ def _periosteal(
     """Return the velocity of the outer surface [mm/day]."""
     brought = course.brought
     signals = brought.signals
-    strained = log_stimulus_ratio(-jnp.log(course.modulus[:, COMPACT]), brought, parameters)
+
+    def answer(modulus: Float[Array, ""], now: Circumstances) -> Float[Array, ""]:
+        strained = log_stimulus_ratio(-jnp.log(modulus[None]), now, parameters)
+        return response(strained, gain(now.signals, parameters), parameters)[0]
+
     since = age_on(person, course.day) - person.final_menstrual_period
     return periosteal_velocity(
         signals.estrogen_deficit,
         since if person.sex == "female" else jnp.full_like(since, 1e3 * DAYS_PER_YEAR),
         signals.igf1_ratio,
         -signals.androgen_deficit,
-        response(strained, gain(signals, parameters), parameters),
+        jax.vmap(answer)(course.modulus[:, COMPACT], brought),
         numbers,
         formation_gain=parameters.formation_gain,
     )
