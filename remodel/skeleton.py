@@ -105,7 +105,9 @@ def site_shares(site: str, parameters: Parameters) -> Float[Array, " 3"]:
     if site not in fitted:
         raise ValueError(f"`site` is none of {', '.join(SITES)}; got {site!r}.")
     trabecular, endocortical = (jnp.asarray(share, dtype=float) for share in fitted[site])
-    return jnp.stack([trabecular, 1.0 - trabecular - endocortical, endocortical])
+    # A fit may leave nothing for compact bone; then the two others share the site.
+    shares = jnp.stack([trabecular, jnp.maximum(1.0 - trabecular - endocortical, 0.0), endocortical])
+    return shares / jnp.sum(shares)
 
 
 def young_skeleton(parameters: Parameters) -> Tissue:

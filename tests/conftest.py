@@ -64,11 +64,12 @@ def block() -> Callable[..., tuple["Model", "State"]]:
     At that age nothing changes. Arguments go to `prepare` in place of its own. All calls share one compiled
     loop, as long as settings, sex and the number of loads, tests and windows stay: numbers are leaves.
     """
+    from reference_law import REFERENCE_LAW
+
     from fem.standard_tests import axial
     from meshes.voxel import element_centroids, voxel_mesh
     from remodel.activity import habitual_life, with_bed_rest
     from remodel.model import Settings
-    from remodel.parameters import Parameters
     from remodel.person import Person
     from remodel.preparation import HabitualLoad, prepare
 
@@ -86,7 +87,7 @@ def block() -> Callable[..., tuple["Model", "State"]]:
             "tests": [axial(mesh)],
             "person": Person("female", 20.0, 65.0),
             "activity": with_bed_rest(habitual_life(3), start_day=0.0, stop_day=1.0, scale=1.0),
-            "parameters": jax.tree.map(lambda number: jnp.asarray(number, float), Parameters()),
+            "parameters": jax.tree.map(lambda number: jnp.asarray(number, float), REFERENCE_LAW),
             "settings": Settings(step_days=180, precision="double"),
         }
         return prepare(given.pop("mesh", mesh), fraction_given, **(usual | given))

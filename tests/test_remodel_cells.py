@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
 from remodel.cells import (
     advance_bisphosphonate,
@@ -17,11 +18,10 @@ from remodel.cells import (
     wnt_tone,
 )
 from remodel.hormones import young_signals
-from remodel.parameters import Parameters
 from remodel.single_element import simulate
 from remodel.tissue import Circumstances, reference_tissue
 
-PARAMETERS = Parameters()
+PARAMETERS = REFERENCE_LAW
 ONE = jnp.ones(3)
 
 
@@ -141,14 +141,14 @@ def test_bisphosphonate_leaves_with_time_and_with_resorbed_bone():
 
 def test_uptake_of_bisphosphonate_is_kept_whole_over_any_step():
     # Without loss the amount on the surface is what was taken up.
-    lasting = Parameters(bisphosphonate_time=1e12, bisphosphonate_capacity=1e12)
+    lasting = dataclasses.replace(REFERENCE_LAW, bisphosphonate_time=1e12, bisphosphonate_capacity=1e12)
     none = jnp.zeros(1)
     taken = advance_bisphosphonate(none, 0.01, none, 60.0, lasting)
     np.testing.assert_allclose(taken, 0.6, rtol=1e-6)
 
 
 def test_doses_of_bisphosphonate_add_up_to_the_capacity_of_the_surface():
-    none, lasting = jnp.zeros(1), Parameters(bisphosphonate_time=1e12)
+    none, lasting = jnp.zeros(1), dataclasses.replace(REFERENCE_LAW, bisphosphonate_time=1e12)
     small, large, huge = (
         advance_bisphosphonate(none, dose / 7.0, none, 7.0, lasting)[0] for dose in (0.42, 2.1, 1e4)
     )
@@ -157,7 +157,7 @@ def test_doses_of_bisphosphonate_add_up_to_the_capacity_of_the_surface():
 
 
 def test_burst_of_disuse_is_off_by_default_and_passes_where_it_is_on():
-    burst = Parameters(disuse_burst=0.8)
+    burst = dataclasses.replace(REFERENCE_LAW, disuse_burst=0.8)
     _, off, _ = under(signals(), days=30, load=0.34)
     _, on, _ = under(signals(), days=30, load=0.34, parameters=burst)
     assert jnp.all(on > 1.1 * off)

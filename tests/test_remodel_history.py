@@ -4,18 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
 from remodel.activity import habitual_life, load_at_age
 from remodel.history import initial_tissue, live_through
 from remodel.hormones import hormone_signals
 from remodel.observation import mean_over, mineral_density
-from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, Person, age_on
 from remodel.reference import local_reference
 from remodel.single_element import circumstances, course, simulate, stress_controlled_log_ratio
 from remodel.tissue import Circumstances, advance_with_turnover, reference_tissue
 
-PARAMETERS = Parameters()
+PARAMETERS = REFERENCE_LAW
 UNTREATED = ()
 FRACTIONS = jnp.linspace(0.03, 0.95, 40)
 

@@ -1,19 +1,21 @@
 """Laws of the endocrine layer: natural curves, feedback, treatments, what is refused and what is said."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
 from remodel.agents import AGENTS, LEVELS
 from remodel.hormones import hormone_signals
 from remodel.natural_history import natural_estradiol, natural_testosterone
-from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, Person, age_on
 from remodel.remarks import remarks
 from remodel.treatment import Treatment, treatment
 
-PARAMETERS = Parameters()
+PARAMETERS = REFERENCE_LAW
 UNTREATED = ()
 
 
@@ -92,7 +94,7 @@ def test_more_estradiol_always_means_less_deficit():
 
 def test_deficit_stops_at_its_floor_above_the_reference():
     young, flood = Person("female", 25.0), patch_of(200.0)
-    generous = Parameters(transdermal_gain=100.0, estradiol_half_effect=100.0)
+    generous = dataclasses.replace(REFERENCE_LAW, transdermal_gain=100.0, estradiol_half_effect=100.0)
     assert hormone_signals(young, flood, 1.0, generous).estrogen_deficit == -0.3
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
 from fem.conjugate_gradients import Status
 from fem.equilibrium import Precision
@@ -62,7 +63,7 @@ def ageless(model: Model) -> Model:
 def with_balance(model: Model, factor: float) -> Model:
     """Return the model of a woman long past menopause that acts on nothing but the balance of a site."""
     person = Person("female", 60.0, 30.0)
-    deficit = hormone_signals(person, (), 0.0, Parameters()).estrogen_deficit
+    deficit = hormone_signals(person, (), 0.0, REFERENCE_LAW).estrogen_deficit
     model = with_person(ageless(model), person)
     return with_parameters(
         model,
@@ -242,7 +243,7 @@ def test_another_person_therapy_law_or_number_of_steps_does_not_compile_anew(you
 def test_precisions_agree(block):
     lost = {}
     cases: list[tuple[Precision, Parameters | None]]
-    cases = [("double", None), ("mixed", None), ("single", Parameters())]
+    cases = [("double", None), ("mixed", None), ("single", REFERENCE_LAW)]
     for precision, parameters in cases:
         given = {} if parameters is None else {"parameters": parameters}
         tolerance = 1e-5 if precision == "single" else 1e-6

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
 from fem.conjugate_gradients import Status
 from fem.standard_tests import axial, uniaxial
@@ -14,7 +15,6 @@ from meshes.voxel import element_centroids, voxel_mesh
 from remodel.hormones import hormone_signals
 from remodel.loop import advance, worst
 from remodel.model import Settings
-from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.preparation import HabitualLoad, prepare
 
@@ -67,7 +67,7 @@ def loosened_after_forty_years(n: int, *, stimulus: str, kernel_length: float) -
 def menopause_like() -> dict:
     """Return person and law whose estradiol deficit lowers the balance by 7 % and does nothing else."""
     person = Person("female", 60.0, 30.0)
-    usual = Parameters()
+    usual = REFERENCE_LAW
     deficit = float(hormone_signals(person, (), 0.0, usual).estrogen_deficit)
     law = dataclasses.replace(
         usual,

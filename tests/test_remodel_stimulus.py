@@ -1,11 +1,14 @@
 """Laws of the daily stimulus and of the mechanostat's answer to it."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
-from remodel.hormones import Signals
+from remodel.hormones import young_signals
 from remodel.mechanostat_curve import (
     formation_factor,
     gain,
@@ -14,16 +17,18 @@ from remodel.mechanostat_curve import (
     response,
     set_point,
 )
-from remodel.parameters import Parameters
 from remodel.reference import blended_reference, global_reference, local_reference
 from remodel.stimulus import daily_stimulus, tissue_energy_strain
 
-PARAMETERS = Parameters()
+PARAMETERS = REFERENCE_LAW
 
 
 def signals(estrogen_deficit=0.0, androgen_deficit=0.0):
-    levels = (5.0, 25.0, estrogen_deficit, androgen_deficit)
-    return Signals(*(jnp.asarray(level) for level in levels))
+    return dataclasses.replace(
+        young_signals(),
+        estrogen_deficit=jnp.asarray(estrogen_deficit),
+        androgen_deficit=jnp.asarray(androgen_deficit),
+    )
 
 
 def test_apparent_strain_is_blind_to_own_density_at_given_strain_and_tissue_energy_is_not():
@@ -50,7 +55,9 @@ def test_load_cases_add_by_the_fourth_power():
 
 def test_stimulus_survives_single_precision_and_a_high_exponent():
     strain = jnp.full((2, 3), 1e-6, jnp.float32)
-    found = daily_stimulus(strain, jnp.array([150.0, 150.0]), Parameters(strain_exponent=8.0))
+    found = daily_stimulus(
+        strain, jnp.array([150.0, 150.0]), dataclasses.replace(REFERENCE_LAW, strain_exponent=8.0)
+    )
     assert found.dtype == jnp.float32
     np.testing.assert_allclose(found, 1e-6, rtol=1e-5)
 
@@ -101,11 +108,11 @@ def test_lack_of_estradiol_raises_the_set_point_by_its_parameter():
 def test_numbness_is_off_by_default_yet_has_a_derivative():
     menopause = signals(estrogen_deficit=0.65)
     assert gain(menopause, PARAMETERS) == 1.0
-    slope = jax.grad(lambda numbness: gain(menopause, Parameters(numbness_estrogen=numbness)))(
-        jnp.asarray(0.0)
-    )
+    slope = jax.grad(
+        lambda numbness: gain(menopause, dataclasses.replace(REFERENCE_LAW, numbness_estrogen=numbness))
+    )(jnp.asarray(0.0))
     np.testing.assert_allclose(slope, -0.65, rtol=1e-14)
-    assert gain(menopause, Parameters(numbness_estrogen=5.0)) == 0.05
+    assert gain(menopause, dataclasses.replace(REFERENCE_LAW, numbness_estrogen=5.0)) == 0.05
 
 
 def test_local_reference_gives_every_element_the_ratio_of_its_history():

@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
 from remodel.cells import free_rankl
 from remodel.hormones import young_signals
 from remodel.mineral import ash_fraction
-from remodel.parameters import Parameters
 from remodel.single_element import stress_controlled_log_ratio
 from remodel.tissue import Circumstances, Tissue, advance_with_turnover, reference_tissue
 from remodel.turnover import LARGEST_FRACTION, SMALLEST_FRACTION, active_surface, specific_surface
 
-PARAMETERS = Parameters()
+PARAMETERS = REFERENCE_LAW
 COMPARTMENTS = (0.15, 0.75, 0.95)
 YEAR = 365.25
 
@@ -150,7 +150,7 @@ def test_fifth_more_load_builds_seven_percent_more_bone():
 
 def test_seven_percent_less_balance_costs_three_and_a_half_percent_of_bone():
     # The balance alone, by an androgen deficit that acts on nothing else.
-    balance_only = Parameters(balance_androgen=0.07, rankl_androgen=0.0)
+    balance_only = dataclasses.replace(REFERENCE_LAW, balance_androgen=0.07, rankl_androgen=0.0)
     after = live(
         compartments(), signals(androgen_deficit=1.0), days=150 * YEAR, time_step=4.0, parameters=balance_only
     )
@@ -160,7 +160,7 @@ def test_seven_percent_less_balance_costs_three_and_a_half_percent_of_bone():
 
 def test_restoring_rate_is_that_of_the_closed_form():
     # The formula is for volume alone: no feedback of mineral on stiffness.
-    p = Parameters(ash_exponent=0.0)
+    p = dataclasses.replace(REFERENCE_LAW, ash_exponent=0.0)
     early, late = (
         live(compartments(), signals(), load=1.001, days=years * YEAR, time_step=2.0, parameters=p)
         for years in (3.0, 6.0)

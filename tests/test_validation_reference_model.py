@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
 from remodel.activity import habitual_life, with_bed_rest
-from remodel.parameters import Parameters
 from remodel.person import DAYS_PER_YEAR, Person
 from remodel.single_element import course
 from remodel.skeleton import FRACTIONS, SHARES, site_shares
@@ -21,7 +21,7 @@ from remodel.tissue import reference_tissue
 from remodel.treatment import treatment
 
 pytestmark = pytest.mark.shared
-PARAMETERS = Parameters()
+PARAMETERS = REFERENCE_LAW
 REFERENCE = reference_tissue(jnp.asarray(FRACTIONS), PARAMETERS)
 SPINE = site_shares("lumbar spine", PARAMETERS)
 HIP = site_shares("total hip", PARAMETERS)
