@@ -52,7 +52,7 @@ def young_cells(like: Float[Array, " elements"]) -> Cells:
     return Cells(one, one, one, one, lining=one, bisphosphonate=none, used_to_disuse=none)
 
 
-def wnt_tone(signals: Signals, parameters: Parameters) -> Float[Array, ""]:
+def wnt_tone(signals: Signals, parameters: Parameters) -> Float[Array, "..."]:
     """Return the canonical Wnt tone, `(1 + A_S) / (1 + A_S / (1 + romo / K))`: 1 to 1 + A_S [-].
 
     Sclerostin holds it down; what romosozumab binds is out of its way.
@@ -67,8 +67,8 @@ def wnt_tone(signals: Signals, parameters: Parameters) -> Float[Array, ""]:
 
 def rankl_expression(
     signals: Signals, disuse: Scalar | Float[Array, " elements"], parameters: Parameters
-) -> Float[Array, "*elements"]:
-    """Return the expression of RANKL [-].
+) -> Float[Array, "..."]:
+    """Return the expression of RANKL, of each element or at each time [-].
 
     `(1 + a_E dE + a_T dT + a_PTH ln(PTH / PTH_0) + a_GC (g - g_used) + a_P teriparatide + a_D disuse)
     iota^a_I W^-a_W`, with iota the ratio of IGF-1 and W the Wnt tone. The bracket stays above 0.05.
@@ -95,7 +95,7 @@ def rankl_expression(
     return jnp.maximum(raised, 0.05) * scale
 
 
-def decoy_expression(signals: Signals, parameters: Parameters) -> Float[Array, ""]:
+def decoy_expression(signals: Signals, parameters: Parameters) -> Float[Array, "..."]:
     """Return the expression of osteoprotegerin, `1 - a_O dE` [-]. Assumed; data do not part it from RANKL."""
     return 1.0 - parameters.decoy_estrogen * signals.estrogen_deficit
 
@@ -125,7 +125,7 @@ def free_rankl(
     return jnp.asarray(rankl * (1.0 + decoys + receptors) / (1.0 + decoys * decoy + receptors + bound))
 
 
-def rankl_to_osteoprotegerin(signals: Signals, parameters: Parameters) -> Float[Array, ""]:
+def rankl_to_osteoprotegerin(signals: Signals, parameters: Parameters) -> Float[Array, "..."]:
     """Return the expression of RANKL over that of osteoprotegerin relative to the reference [-].
 
     What hormones and drugs do to expression in a bone without disuse; what denosumab binds is not in it.

@@ -8,7 +8,9 @@ from remodel.hormones import Signals
 from remodel.parameters import Parameters, Scalar
 
 
-def set_point(signals: Signals, age: Scalar, parameters: Parameters) -> Float[Array, ""]:
+def set_point(
+    signals: Signals, age: Scalar | Float[Array, "*times"], parameters: Parameters
+) -> Float[Array, "*times"]:
     """Return the set point H relative to a healthy person of 30: above 1 the bone needs more strain [-].
 
     `1 + a_E dE + a_T dT + a_A max(age - 30, 0)`. That estradiol acts here is the founding thesis of set-point
@@ -31,7 +33,7 @@ def set_point(signals: Signals, age: Scalar, parameters: Parameters) -> Float[Ar
     )
 
 
-def gain(signals: Signals, parameters: Parameters) -> Float[Array, ""]:
+def gain(signals: Signals, parameters: Parameters) -> Float[Array, "..."]:
     """Return how strongly bone answers, 1 for healthy and at least 0.05 for numb [-].
 
     `1 - a_E dE - a_T dT` with the deficits taken as zero where negative, rather than the gain cut off at 1:

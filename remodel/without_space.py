@@ -5,6 +5,7 @@ or given it, or the bone's own geometry has changed how strain follows density.
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -70,8 +71,8 @@ def course_without_space(
     def total(column: Float[Array, " nodes"]) -> Float[Array, ""]:
         return jnp.sum(jnp.interp(volume_fraction, today.volume_fraction, column))
 
-    def course_of(start: Float[Array, " nodes"], rows: Float[Array, "times nodes"]) -> Float[Array, " times"]:
-        totals = jnp.stack([total(start), *(total(row) for row in rows)])
+    def course_of(start: Float[Array, " nodes"], rows: Float[Array, "later nodes"]) -> Float[Array, " later+1"]:
+        totals = jax.vmap(total)(jnp.concatenate([start[None], rows]))
         return totals / totals[0]
 
     return WithoutSpace(
