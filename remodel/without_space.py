@@ -71,7 +71,9 @@ def course_without_space(
     def total(column: Float[Array, " nodes"]) -> Float[Array, ""]:
         return jnp.sum(jnp.interp(volume_fraction, today.volume_fraction, column))
 
-    def course_of(start: Float[Array, " nodes"], rows: Float[Array, "later nodes"]) -> Float[Array, " later+1"]:
+    def course_of(
+        start: Float[Array, " nodes"], rows: Float[Array, "later nodes"]
+    ) -> Float[Array, " later+1"]:
         totals = jax.vmap(total)(jnp.concatenate([start[None], rows]))
         return totals / totals[0]
 

@@ -206,7 +206,7 @@ def test_to_resume_a_finished_study_changes_nothing(folder, bare):
 
 
 def test_a_folder_of_another_study_is_not_resumed(folder, out):
-    (folder / "other.toml").write_text(STUDY.replace("50.0\nstart", "25.0\nstart"), encoding="utf-8")
+    (folder / "other.toml").write_text(STUDY.replace('"50 µg"', '"25 µg"'), encoding="utf-8")
     before = outcomes(out)
     for options in ((), ("--resume",)):
         done = run(folder / "other.toml", out, *options)
