@@ -65,8 +65,8 @@ class SolveResult(Record):
     iterations: int
     residual: float
     """True residual |f - K u| / |f|, recomputed [-]."""
-    criterion: Literal["residual", "reaction"] | None = None
-    """By what it converged: the residual met its tolerance, or the reaction no longer changed."""
+    criterion: Literal["reaction"] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Only in the result of a solve that ended because the reaction no longer changed, as the user had asked."""
     reaction_force: tuple[float, float, float] | None
     """Reaction on the loaded plane [N]."""
     stiffness: float | None

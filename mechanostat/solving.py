@@ -304,7 +304,7 @@ def solve_result(
         islands_removed=bone.islands,
         iterations=state.iterations,
         residual=state.residual,
-        criterion=criterion(state),
+        criterion="reaction" if done and state.settled else None,
         reaction_force=(force_x, force_y, force_z) if done else None,
         stiffness=answer / case.motion if done else None,
         apparent_modulus=answer / gross / case.strain if done and case.response == case.axis else None,
@@ -320,13 +320,6 @@ def solve_result(
         versions=versions(),
         input=input_record(image),
     )
-
-
-def criterion(state: Equilibrium) -> Literal["residual", "reaction"] | None:
-    """Return by what a solve converged; None where it did not."""
-    if not state.converged:
-        return None
-    return "reaction" if state.settled else "residual"
 
 
 def spoken_result(result: SolveResult) -> list[tuple[str, object]]:

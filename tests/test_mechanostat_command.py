@@ -354,7 +354,7 @@ def test_a_study_cannot_name_code_to_run(tmp_path, study):
 
 
 def test_an_agent_that_is_not_known_is_refused_with_those_that_are(tmp_path, study):
-    text = study.replace('agent = "estradiol-transdermal"', 'agent = "estradiol-dermal"')
+    text = study.replace('agent = "denosumab"', 'agent = "estradiol-dermal"')
     told = refused(tmp_path, text)
     assert "protocol[0].agent" in told
     assert "estradiol-transdermal" in told

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from reference_law import REFERENCE_LAW
 
 from remodel.activity import (
     ActivityPlan,
@@ -18,7 +19,7 @@ from remodel.activity import (
 from remodel.parameters import Parameters
 from remodel.single_element import activity_ratio
 
-PARAMETERS = Parameters()
+PARAMETERS = REFERENCE_LAW
 WALKING = habitual_life(1)
 
 

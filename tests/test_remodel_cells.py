@@ -18,6 +18,7 @@ from remodel.cells import (
     wnt_tone,
 )
 from remodel.hormones import young_signals
+from remodel.parameters import Parameters
 from remodel.single_element import simulate
 from remodel.tissue import Circumstances, reference_tissue
 
@@ -148,7 +149,7 @@ def test_uptake_of_bisphosphonate_is_kept_whole_over_any_step():
 
 
 def test_doses_of_bisphosphonate_add_up_to_the_capacity_of_the_surface():
-    none, lasting = jnp.zeros(1), dataclasses.replace(REFERENCE_LAW, bisphosphonate_time=1e12)
+    none, lasting = jnp.zeros(1), Parameters(bisphosphonate_time=1e12)
     small, large, huge = (
         advance_bisphosphonate(none, dose / 7.0, none, 7.0, lasting)[0] for dose in (0.42, 2.1, 1e4)
     )
