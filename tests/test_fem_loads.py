@@ -35,6 +35,7 @@ def test_the_first_of_two_holds_counts(crumb, bottom, top):
 def test_a_push_is_shared_equally_and_keeps_its_total(crumb, bottom, top):
     case = load_case(crumb, holds=held_at(bottom), pushes=[Push(top, (3.0, 0.0, -7.0))], loaded=top)
     spread = supports(case, nodes=crumb.nodes, dtype=jnp.float64)
+    assert spread.force is not None
     np.testing.assert_allclose(np.sum(spread.force, axis=0), [3.0, 0.0, -7.0], rtol=1e-14)
     np.testing.assert_allclose(spread.force[top, 2], -7.0 / top.size, rtol=1e-14)
     assert spread.springs is None
@@ -44,6 +45,7 @@ def test_two_pushes_on_a_node_add_up(crumb, bottom, top):
     pushes = [Push(top, (0.0, 0.0, -7.0)), Push(top[:1], (0.0, 0.0, 2.0))]
     case = load_case(crumb, holds=held_at(bottom), pushes=pushes, loaded=top)
     force = supports(case, nodes=crumb.nodes, dtype=jnp.float64).force
+    assert force is not None
     assert float(jnp.sum(force)) == pytest.approx(-5.0)
 
 
