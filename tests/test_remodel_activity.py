@@ -58,7 +58,7 @@ def test_training_can_load_one_case_alone():
 def test_bed_rest_scales_the_stimulus_of_habitual_life():
     rest = with_bed_rest(WALKING, start_day=0.0, stop_day=90.0)
     ratio = activity_ratio(rest, 1.0, PARAMETERS)
-    np.testing.assert_allclose(ratio, PARAMETERS.bed_rest_load, rtol=1e-12)
+    np.testing.assert_allclose(ratio, Parameters().bed_rest_load, rtol=1e-12)
 
 
 def test_windows_act_only_from_their_first_day_to_their_last():
