@@ -11,15 +11,8 @@ import pytest
 from scipy import ndimage
 
 from fem.conjugate_gradients import Status
-from fem.equilibrium import (
-    Precision,
-    balance_case,
-    boundary_of,
-    padded_modulus,
-    structure,
-    working_dtype,
-)
 from fem.standard_tests import axial
+from fem.statics import Precision, balance_case, boundary_of, padded_modulus, structure, working_dtype
 from meshes.voxel import voxel_mesh
 
 TOLERANCE = 1e-6

@@ -22,8 +22,9 @@ import SimpleITK
 from scipy import ndimage
 
 from fem.conjugate_gradients import Status
-from fem.equilibrium import balance_case, boundary_of, equilibrium, padded_modulus, structure, working_dtype
+from fem.equilibrium import equilibrium
 from fem.loads import Hold, LoadCase, load_case
+from fem.statics import balance_case, boundary_of, padded_modulus, structure, working_dtype
 from meshes.segmentation import largest_component
 from meshes.voxel import VoxelMesh, extent, gross_section, lattice_coordinates, voxel_mesh
 

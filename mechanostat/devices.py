@@ -12,7 +12,7 @@ from pathlib import Path
 import equinox as eqx
 import jax
 
-from fem.equilibrium import Precision
+from fem.statics import Precision
 
 SLURM_GPU_VARIABLES = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE", "SLURM_GPUS")
 """SLURM sets one of these where it has given the job GPUs."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import psutil
 
-from fem.equilibrium import Precision
+from fem.statics import Precision
 
 BYTES_PER_NODE: dict[Precision, int] = {"single": 327, "mixed": 372, "double": 552}
 """What a solve takes on its device for each node: arguments, temporaries and results [byte].

@@ -10,21 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from fem.conjugate_gradients import Status
-from fem.equilibrium import (
-    MAX_ITERATIONS,
-    Equilibrium,
-    Precision,
-    boundary_of,
-    check_modulus,
-    equilibrium,
-    jitted_balance,
-    padded_modulus,
-    structure,
-    working_dtype,
-)
+from fem.equilibrium import MAX_ITERATIONS, Equilibrium, check_modulus, equilibrium
 from fem.fields import strain_energy_density
 from fem.loads import LoadCase
 from fem.standard_tests import STANDARD_TESTS
+from fem.statics import Precision, boundary_of, jitted_balance, padded_modulus, structure, working_dtype
 from fem.strength import failure_factor
 from mechanostat.bones import Bone, Recipe, prepare_bone
 from mechanostat.console import Reporter

@@ -13,8 +13,8 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from fem.conjugate_gradients import Status
-from fem.equilibrium import Balance, balance_each
 from fem.loads import Boundary
+from fem.statics import Balance, balance_each
 from fem.strength import failure_factor
 from remodel.activity import load_at_age, mean_cycle_weights
 from remodel.hormones import hormone_signals

@@ -5,8 +5,9 @@ from typing import Literal, NamedTuple
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, Int
 
-from fem.equilibrium import MAX_ITERATIONS, TOLERANCE, Precision, Structure
+from fem.equilibrium import MAX_ITERATIONS, TOLERANCE
 from fem.loads import Boundary
+from fem.statics import Precision, Structure
 from fem.strength import CRITICAL_STRAIN, CRITICAL_VOLUME
 from remodel.activity import ActivityPlan
 from remodel.parameters import Parameters

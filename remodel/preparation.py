@@ -11,8 +11,9 @@ from jaxtyping import Array, Bool, Float
 from scipy.ndimage import distance_transform_edt
 
 from fem.conjugate_gradients import Status
-from fem.equilibrium import SolveError, advice, check_modulus, structure, working_dtype
+from fem.equilibrium import SolveError, advice, check_modulus
 from fem.loads import LoadCase, stacked
+from fem.statics import structure, working_dtype
 from meshes.voxel import VoxelMesh, face_neighbours
 from remodel.activity import ActivityPlan, habitual_cycle_weights, habitual_life
 from remodel.history import initial_tissue, live_through

@@ -8,10 +8,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 
 from fem.buckets import ELEMENT_STEPS, NODE_STEPS, bucket, coarse_room, finest_room
-from fem.equilibrium import boundary_of, equilibrium, jitted_balance, padded_modulus, structure
+from fem.equilibrium import equilibrium
 from fem.hexahedron import stiffness_matrix
 from fem.loads import LoadCase
 from fem.standard_tests import axial
+from fem.statics import boundary_of, jitted_balance, padded_modulus, structure
 from meshes.voxel import VoxelMesh, voxel_mesh
 
 EDGES = (0.05, 0.06, 0.08)

@@ -7,24 +7,21 @@ import numpy as np
 import pytest
 
 from fem.conjugate_gradients import Status
-from fem.equilibrium import (
+from fem.equilibrium import Equilibrium, SolveError, check_modulus, solve
+from fem.hexahedron import GAUSS_POINTS, shape_gradients
+from fem.loads import Hold, LoadCase, Push, Spring, load_case, stacked
+from fem.standard_tests import axial, confined, uniaxial
+from fem.statics import (
     Balance,
-    Equilibrium,
     Precision,
-    SolveError,
     Structure,
     Supports,
     balance,
     balance_each,
-    check_modulus,
-    solve,
     structure,
     supports,
     working_dtype,
 )
-from fem.hexahedron import GAUSS_POINTS, shape_gradients
-from fem.loads import Hold, LoadCase, Push, Spring, load_case, stacked
-from fem.standard_tests import axial, confined, uniaxial
 from fem.strength import failure_factor
 from meshes.voxel import (
     CORNER_OFFSETS,

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fem.equilibrium import Balance, Structure, Supports, balance, structure, supports
 from fem.hexahedron import stiffness_matrix
 from fem.standard_tests import axial
+from fem.statics import Balance, Structure, Supports, balance, structure, supports
 
 TOLERANCE = 1e-11
 """Relative true residual of the solves here; derivatives are then right to about 1e-8 [-]."""

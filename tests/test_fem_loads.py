@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fem.equilibrium import supports
 from fem.loads import Hold, Push, Spring, load_case, stacked
+from fem.statics import supports
 from meshes.voxel import end_plane, node_coordinates
 
 

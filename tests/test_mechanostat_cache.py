@@ -17,7 +17,7 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-from fem.equilibrium import boundary_of, jitted_balance, padded_modulus, structure
+from fem.statics import boundary_of, jitted_balance, padded_modulus, structure
 from fem.standard_tests import axial
 from mechanostat.devices import keep_compiled_programs
 from meshes.voxel import voxel_mesh

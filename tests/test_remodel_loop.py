@@ -11,8 +11,8 @@ import pytest
 from reference_law import REFERENCE_LAW
 
 from fem.conjugate_gradients import Status
-from fem.equilibrium import Precision
 from fem.standard_tests import axial
+from fem.statics import Precision
 from fem.strength import smooth_failure_factor
 from meshes.segmentation import largest_component
 from meshes.synthetic import random_trabeculae
