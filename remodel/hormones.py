@@ -17,7 +17,7 @@ from remodel.axes import (
 )
 from remodel.natural_history import ESTRADIOL_MEN, ESTRADIOL_WOMEN, IGF1_YOUNG, TESTOSTERONE_MEN, normal_igf1
 from remodel.parameters import Parameters, Scalar
-from remodel.person import Person, age_on
+from remodel.person import Person, age_on, years_since_menopause
 from remodel.pharmacokinetics import adaptation
 from remodel.treatment import Protocol, dosings, given_level
 
@@ -73,6 +73,8 @@ class Signals(eqx.Module):
     """Primary mineral relative to the reference: below 1 without vitamin D [-]."""
     nutrition: Float[Array, "*times"]
     """What protein, magnesium, zinc and vitamin K multiply bone balance by; not validated [-]."""
+    years_since_menopause: Float[Array, "*times"]
+    """Time since the final menstrual period or the removal of the ovaries; infinite in men [year]."""
 
 
 def young_signals(times: tuple[int, ...] = ()) -> Signals:
@@ -103,6 +105,7 @@ def young_signals(times: tuple[int, ...] = ()) -> Signals:
         osteoid_delay=one,
         mineral_supply=one,
         nutrition=one,
+        years_since_menopause=-20.0 * one,
     )
 
 
@@ -172,6 +175,7 @@ def hormone_signals(
         osteoid_delay=delay,
         mineral_supply=mineral,
         nutrition=jnp.broadcast_to(person.nutrition, now.shape),
+        years_since_menopause=years_since_menopause(person, age_on(person, now)),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from fem.buckets import bucket
 from fem.conjugate_gradients import Status
 from fem.loads import Boundary
 from fem.statics import Balance, balance_each
@@ -24,10 +25,13 @@ from remodel.mineral import modulus_ratio
 from remodel.model import Ends, Model, Observation, State
 from remodel.observation import mean_over, mineral_density
 from remodel.periosteum import periosteal_velocity
-from remodel.person import age_on, years_since_menopause
+from remodel.person import age_on
 from remodel.stimulus import daily_stimulus, tissue_energy_strain
 from remodel.surface_layer import advance_fill, filled_share, layer_fraction, layer_modulus
 from remodel.tissue import Circumstances, Tissue, advance_with_turnover, log_stimulus_ratio
+
+ROWS = 16
+"""Steps that `advance` has room for without compiling anew."""
 
 
 def young_modulus(
@@ -103,6 +107,19 @@ def sensed_stimulus(
 
 def step(model: Model, state: State) -> tuple[State, Ends]:
     """Return the state after one solve of every load case and the tissue's steps up to the next."""
+    return _step(model, state, brought(model, _middles(model, state.day, 1)[0]))
+
+
+def _middles(model: Model, day: Int[Array, ""], steps: int) -> Float[Array, "steps inner_steps"]:
+    """Return the middle of every short step of some steps [day]."""
+    settings = model.settings
+    inner = jnp.arange(round(settings.step_days / settings.inner_step_days), dtype=float) + 0.5
+    first = day.astype(float) + settings.step_days * jnp.arange(steps, dtype=float)
+    return first[:, None] + settings.inner_step_days * inner[None, :]
+
+
+def _step(model: Model, state: State, days: Circumstances) -> tuple[State, Ends]:
+    """Return `step` from what its days bring; whose bone it is does not matter any more."""
     strain, displacement, ends = habitual_strain(model, state.tissue, state.fill, state.displacement)
     settings = model.settings
     day = state.day.astype(float)
@@ -113,15 +130,13 @@ def step(model: Model, state: State) -> tuple[State, Ends]:
     def short_step(carry, now):
         return live(model, carry[0], log_ratio, now), None
 
-    count = round(settings.step_days / settings.inner_step_days)
-    middles = day + (jnp.arange(count, dtype=float) + 0.5) * settings.inner_step_days
     start = (state.tissue, state.resorption, state.formation)
-    days = brought(model, middles)
+    middle = jax.tree.map(lambda row: row[row.shape[0] // 2], days)
     (tissue, resorption, formation), _ = lax.scan(short_step, start, days)
     after = State(
         state.day + settings.step_days,
         tissue,
-        grown(model, state.fill, log_ratio, jax.tree.map(lambda row: row[count // 2], days)),
+        grown(model, state.fill, log_ratio, middle),
         displacement,
         state.test_displacement,
         resorption,
@@ -150,7 +165,7 @@ def grown(
     answer = response(log_stimulus_ratio(log_ratio, now, parameters), gain(signals, parameters), parameters)
     velocity = periosteal_velocity(
         signals.estrogen_deficit,
-        years_since_menopause(model.person, now.age),
+        signals.years_since_menopause,
         signals.igf1_ratio,
         jnp.maximum(-signals.androgen_deficit, 0.0),
         answer.astype(now.age.dtype),
@@ -160,9 +175,36 @@ def grown(
     return advance_fill(fill, velocity.astype(fill.dtype), model.layer, model.settings.step_days)
 
 
+def advance(model: Model, state: State, steps: int) -> tuple[State, Ends]:
+    """Return the state after some steps, and how their solves ended; a bad end stops it early.
+
+    What the days bring is computed apart, so that the large program is the same for all persons, protocols and,
+    up to the next power of two from `ROWS` on, numbers of steps.
+    """
+    days = _brought_on_steps(model, state.day, bucket(max(steps, ROWS), steps=1))
+    return _advance(impersonal(model), state, days, jnp.asarray(steps, jnp.int32))
+
+
+def impersonal(model: Model) -> Model:
+    """Return a model without person and protocol, which say no more than what the days bring."""
+    return eqx.tree_at(lambda m: (m.person, m.protocol), model, (None, ()))
+
+
 @eqx.filter_jit
-def advance(model: Model, state: State, steps: Int[Array, ""]) -> tuple[State, Ends]:
-    """Return the state after some steps, and how their solves ended; a bad end stops it early."""
+def _brought_on_steps(model: Model, day: Int[Array, ""], steps: int) -> Circumstances:
+    middles = _middles(model, day, steps)
+    rows = brought(model, middles.reshape(-1))
+    return jax.tree.map(lambda row: row.reshape(middles.shape), rows)
+
+
+@eqx.filter_jit
+def brought_on(model: Model, day: Float[Array, ""]) -> Circumstances:
+    """Return what one day [day] brings, compiled."""
+    return brought(model, day)
+
+
+@eqx.filter_jit
+def _advance(model: Model, state: State, days: Circumstances, steps: Int[Array, ""]) -> tuple[State, Ends]:
     cases = model.motions.shape[0]
     ends = Ends(
         jnp.full(cases, int(Status.CONVERGED), jnp.int32),
@@ -176,7 +218,7 @@ def advance(model: Model, state: State, steps: Int[Array, ""]) -> tuple[State, E
 
     def take(carry):
         taken, state, ends = carry
-        state, new = step(model, state)
+        state, new = _step(model, state, jax.tree.map(lambda row: row[taken], days))
         iterations = jnp.maximum(ends.iterations, new.iterations)
         return taken + 1, state, Ends(new.status, iterations, jnp.maximum(ends.residual, new.residual))
 
@@ -184,9 +226,13 @@ def advance(model: Model, state: State, steps: Int[Array, ""]) -> tuple[State, E
     return state, ends
 
 
-@eqx.filter_jit
 def observe(model: Model, state: State) -> tuple[State, Observation]:
     """Return what is measured on the bone as it is; the strength tests' solutions start the next ones."""
+    return _observe(impersonal(model), state, brought_on(model, state.day.astype(float)))
+
+
+@eqx.filter_jit
+def _observe(model: Model, state: State, now: Circumstances) -> tuple[State, Observation]:
     settings = model.settings
     tissue = state.tissue
     fraction = present(model, tissue.volume_fraction, state.fill)
@@ -205,16 +251,13 @@ def observe(model: Model, state: State) -> tuple[State, Observation]:
         )
     )(found.effective_strain)
     failure = jnp.where(found.status == Status.CONVERGED, jnp.abs(force) * factor, jnp.nan)
-    day = state.day.astype(float)
-    age = age_on(model.person, day)
-    signals = hormone_signals(model.person, model.protocol, day, model.parameters)
     volume = float(np.prod(model.spacing))
     observation = Observation(
         day=state.day,
-        age=age,
-        estradiol=signals.estradiol,
-        testosterone=signals.testosterone,
-        set_point=set_point(signals, age, model.parameters),
+        age=now.age,
+        estradiol=now.signals.estradiol,
+        testosterone=now.signals.testosterone,
+        set_point=set_point(now.signals, now.age, model.parameters),
         bone_volume=volume * jnp.sum(jnp.where(counted, fraction, 0)),
         bone_volume_fraction=jax.vmap(lambda region: mean_over(fraction, region))(model.regions),
         mineral_density=jax.vmap(lambda region: mineral_density(mineral, region))(model.regions),

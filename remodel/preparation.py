@@ -18,14 +18,14 @@ from meshes.voxel import VoxelMesh, face_neighbours
 from remodel.activity import ActivityPlan, habitual_cycle_weights, habitual_life
 from remodel.history import initial_tissue, live_through
 from remodel.kernel import sensing_length
-from remodel.loop import brought, habitual_strain, live, sensed_stimulus, worst
+from remodel.loop import brought_on, habitual_strain, impersonal, live, sensed_stimulus, worst
 from remodel.model import Model, Settings, State
 from remodel.parameters import Parameters
 from remodel.periosteum import PeriostealParameters
 from remodel.person import Person
 from remodel.reference import blended_reference, local_reference
 from remodel.surface_layer import SurfaceLayer, empty_fill
-from remodel.tissue import Tissue
+from remodel.tissue import Circumstances, Tissue
 from remodel.treatment import Protocol
 
 LAST_DAY = -1.0
@@ -100,8 +100,8 @@ def prepare(
     dtype = working_dtype(settings.precision)
     fraction = _check_fraction(volume_fraction, mesh)
     parameters = Parameters() if parameters is None else parameters
-    person, protocol = _as_leaves(person), _as_leaves(protocol)
-    tissue, habitual_ratio = _tissue_of_the_past(person, protocol, jnp.asarray(fraction, dtype), parameters)
+    person, past, protocol = _as_leaves(person), _as_leaves(_begun(protocol)), _as_leaves(protocol)
+    tissue, habitual_ratio = _tissue_of_the_past(person, past, jnp.asarray(fraction, dtype), parameters)
     cases = [_checked_load(load).case for load in loads]
     alive = np.ones(mesh.elements, bool) if living is None else np.asarray(living)
     outside = np.zeros(mesh.elements, bool) if layer is None else np.asarray(layer.waiting)
@@ -136,7 +136,7 @@ def prepare(
     )
     overall = None if overall_reference is None else jnp.asarray(overall_reference, dtype)
     model, displacement = _with_reference(model, habitual_ratio, overall, overall_share, mesh.nodes)
-    resorption, formation = _first_turnover(model)
+    resorption, formation = _first_turnover(impersonal(model), brought_on(model, jnp.asarray(LAST_DAY, float)))
     tests_at_rest = jnp.zeros((len(tests), mesh.nodes, 3), dtype)
     day = jnp.zeros((), jnp.int32)
     fill = _fill_on_day_zero(model)
@@ -153,7 +153,7 @@ def _with_reference(
     """Return the model with its reference field, from one solve of every habitual load."""
     cases = model.motions.shape[0]
     at_rest = jnp.zeros((cases, nodes, 3), model.modulus.dtype)
-    stimulus, displacement, ends = _sense_baseline(model, _fill_on_day_zero(model), at_rest)
+    stimulus, displacement, ends = _sense_baseline(impersonal(model), _fill_on_day_zero(model), at_rest)
     bad, iterations, residual = worst(ends)
     if bad != Status.CONVERGED:
         raise SolveError(advice(bad, "habitual", iterations, residual, model.settings.tolerance))
@@ -188,12 +188,22 @@ def _sense_baseline(
 
 
 @eqx.filter_jit
-def _first_turnover(model: Model) -> tuple[Float[Array, " elements"], Float[Array, " elements"]]:
+def _first_turnover(
+    model: Model, yesterday: Circumstances
+) -> tuple[Float[Array, " elements"], Float[Array, " elements"]]:
     """Return resorption and formation on the day of the scan [1/day]."""
     log_ratio = jnp.log(model.baseline_stimulus / model.reference)
-    yesterday = brought(model, jnp.asarray(LAST_DAY, float))
     _, resorption, formation = live(model, model.baseline, log_ratio, yesterday)
     return resorption, formation
+
+
+def _begun(protocol: Protocol) -> Protocol:
+    """Return the treatments that may have begun before day 0: the others left nothing in the bone."""
+    return tuple(
+        part
+        for part in protocol
+        if not (isinstance(part.start_day, int | float) and part.start_day >= 0.0)
+    )
 
 
 def _as_leaves(record):

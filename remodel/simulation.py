@@ -75,7 +75,7 @@ def reports(model: Model, state: State, *, days: int, report_days: int) -> Itera
             return
     while day < days:
         steps = min(report_days - day % report_days, days - day) // step_days
-        state, ends = advance(model, state, jnp.asarray(steps, jnp.int32))
+        state, ends = advance(model, state, steps)
         state, observation = observe(model, state)
         day = int(state.day)
         report = Report(state, observation, ends)

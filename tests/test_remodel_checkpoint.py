@@ -37,7 +37,7 @@ def start(block) -> tuple[Model, State]:
 def later(start) -> State:
     """Its state after a step, in which nothing is round."""
     model, state = start
-    return advance(model, state, jnp.asarray(1, jnp.int32))[0]
+    return advance(model, state, 1)[0]
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def young(block) -> tuple[Model, State]:
 
 def lived(model: Model, state: State, steps: int) -> State:
     """Return the state after some steps, all of which must converge."""
-    after, ends = advance(model, state, jnp.asarray(steps, jnp.int32))
+    after, ends = advance(model, state, steps)
     assert worst(ends)[0] == Status.CONVERGED
     return after
 
@@ -215,7 +215,7 @@ def test_elements_beside_loaded_planes_follow_the_mean_of_the_others(block, youn
 def test_a_bad_end_stops_the_loop_early(young):
     model, state = young
     broken = eqx.tree_at(lambda m: m.modulus, model, model.modulus.at[7].set(jnp.nan))
-    after, ends = advance(broken, state, jnp.asarray(5, jnp.int32))
+    after, ends = advance(broken, state, 5)
     assert int(after.day) == 180
     assert worst(ends)[0] == Status.NOT_FINITE
 
@@ -230,13 +230,26 @@ def test_another_person_dose_law_or_number_of_steps_does_not_compile_anew(block,
         caplog.clear()
         other, state = block(
             person=Person("female", 52.0, 50.0, oophorectomy=51.0),
-            protocol=(treatment("estradiol-transdermal", 50.0, start_day=-100.0),),
+            protocol=(treatment("estradiol-transdermal", 50.0, start_day=100.0),),
         )
         state = lived(with_parameters(other, resorption_gain=0.7), state, 3)
         observe(other, state)
         programs = [line for line in caplog.messages if line.startswith("Compiling")]
-    assert [line for line in programs if "advance" in line or "observe" in line] == []
-    assert [line for line in programs if "tissue_of_the_past" in line or "sense_baseline" in line] == []
+    large = ("advance", "observe", "tissue_of_the_past", "sense_baseline", "first_turnover")
+    assert [line for line in programs if any(f"jit(_{name})" in line for name in large)] == []
+
+
+def test_other_agents_or_another_sex_compile_no_finite_element_program_anew(block, caplog):
+    model, state = block()
+    observe(model, lived(model, state, 1))
+    with jax.log_compiles(), caplog.at_level(logging.WARNING):
+        protocol = (treatment("romosozumab", 210.0), treatment("alendronate", 70.0, start_day=360.0))
+        other, state = block(person=Person("male", 62.0), protocol=protocol)
+        observe(other, lived(other, state, 2))
+        programs = [line for line in caplog.messages if line.startswith("Compiling")]
+    assert any("jit(_brought_on_steps)" in line for line in programs)  # the small one of their levels
+    large = ("advance", "observe", "sense_baseline", "first_turnover")
+    assert [line for line in programs if any(f"jit(_{name})" in line for name in large)] == []
 
 
 @pytest.mark.slow

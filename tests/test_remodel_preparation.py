@@ -125,7 +125,7 @@ def test_young_bone_under_motions_that_are_kept_starts_and_stays_adapted(block, 
     )
     np.testing.assert_array_equal(model.forces, np.zeros(3))
     np.testing.assert_allclose(state.resorption, young[1].resorption, rtol=1e-9)
-    after, _ = advance(model, state, jnp.asarray(1, jnp.int32))
+    after, _ = advance(model, state, 1)
     np.testing.assert_allclose(after.tissue.volume_fraction, state.tissue.volume_fraction, rtol=1e-12)
 
 

@@ -58,7 +58,7 @@ def loosened_after_forty_years(n: int, *, stimulus: str, kernel_length: float) -
     factor = jnp.asarray(noise, state.tissue.matrix.osteoid.dtype)
     noisy = jax.tree.map(lambda volume: volume * factor, state.tissue.matrix)
     state = eqx.tree_at(lambda s: s.tissue.matrix, state, noisy)
-    state, ends = advance(model, state, jnp.asarray(FORTY_YEARS, jnp.int32))
+    state, ends = advance(model, state, FORTY_YEARS)
     assert worst(ends)[0] == Status.CONVERGED
     after = np.asarray(state.tissue.volume_fraction, dtype=np.float64)
     return high_frequency(np.log(after / fraction).reshape(mesh.shape)), after.sum() / fraction.sum()
