@@ -3,20 +3,15 @@
 Heavy modules are imported inside the commands: `mechanostat --help` must not wait for JAX.
 """
 
-import functools
 import time
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mechanostat.command import DONE, NOT_CONVERGED, AsJson, DeviceChoice, Out, Quiet, begun, ended
 from mechanostat.console import Reporter, print_json
-from mechanostat.interruption import interruptible
-
-DONE, BAD_INPUT, NOT_CONVERGED, NO_RESOURCES, INTERRUPTED = 0, 2, 4, 5, 130
-"""Exit statuses that scripts rely on."""
 
 app = typer.Typer(
     help="Bone strength and remodeling by finite elements. No output is medical advice.",
@@ -52,43 +47,6 @@ class PrecisionName(StrEnum):
     single = "single"
     mixed = "mixed"
     double = "double"
-
-
-Out = Annotated[Path, typer.Option("--out", help="Folder for the results; made if it is not there.")]
-DeviceChoice = Annotated[
-    str, typer.Option("--device", help="auto, cpu, gpu, or the numbers of the GPUs to use, such as 0,1.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print result.json on standard output, too.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Tell warnings and errors only.")]
-
-
-def ended(command: Callable[..., int]) -> Callable[..., None]:
-    """Turn what a command raises into one message on standard error and an exit status."""
-
-    @functools.wraps(command)
-    def run(*arguments, **options) -> None:
-        reporter = Reporter()
-        try:
-            with interruptible():
-                status = command(*arguments, **options)
-        except KeyboardInterrupt:
-            reporter.fail("interrupted; a study goes on with `--resume`.")
-            status = INTERRUPTED
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
-            reporter.fail(str(error))
-            status = status_of(error)
-        raise typer.Exit(status)
-
-    return run
-
-
-def status_of(error: Exception) -> int:
-    """Return the exit status of an error."""
-    from fem.equilibrium import SolveError
-
-    if isinstance(error, SolveError):
-        return NOT_CONVERGED
-    return NO_RESOURCES if isinstance(error, MemoryError | RuntimeError) else BAD_INPUT
 
 
 def spacing_of(text: str | None) -> float | tuple[float, float, float] | None:
@@ -170,16 +128,11 @@ def solve(
 ) -> int:
     """Analyse an image of a bone by finite elements: stiffness, strain, failure load."""
     from mechanostat.bones import Recipe, prepare_bone, read_scan
-    from mechanostat.devices import choose_device, keep_compiled_programs
     from mechanostat.solving import Analysis, forecast, solve_scan, spoken_result
 
     if (threshold is not None) + (labels is not None) > 1:
         raise ValueError("Give one of `--threshold` and `--labels`, not both.")
-    chosen = choose_device(device, precision=precision.value)
-    keep_compiled_programs()
-    reporter = Reporter(device=chosen.name, quiet=quiet)
-    if chosen.note:
-        reporter.warn(chosen.note)
+    chosen, reporter = begun(device, precision=precision.value, quiet=quiet)
     start = time.perf_counter()
     image = read_scan(scan, spacing=spacing_of(spacing), array=array, axes=axes, density=density)
     read_seconds = time.perf_counter() - start
@@ -242,17 +195,12 @@ def run(
     quiet: Quiet = False,
 ) -> int:
     """Simulate years of remodeling: bone, loads, person and treatment in a study file."""
-    from mechanostat.devices import choose_device, keep_compiled_programs
     from mechanostat.running import foresee, run_study
     from mechanostat.study_file import read_study
     from mechanostat.study_report import write_study_report
 
     content = read_study(study)
-    chosen = choose_device(device, precision=content.mechanics.precision)
-    keep_compiled_programs()
-    reporter = Reporter(device=chosen.name, quiet=quiet)
-    if chosen.note:
-        reporter.warn(chosen.note)
+    chosen, reporter = begun(device, precision=content.mechanics.precision, quiet=quiet)
     if dry_run:
         foresee(content, study.parent, out, reporter)
         return DONE
@@ -282,17 +230,12 @@ def trial(
     quiet: Quiet = False,
 ) -> int:
     """Run a virtual trial: persons, arms and visits in a trial file."""
-    from mechanostat.devices import choose_device, keep_compiled_programs
     from mechanostat.trial_file import read_trial
     from mechanostat.trial_report import write_trial_report
     from mechanostat.trial_running import run_trial_file, spoken_outcomes
 
-    chosen = choose_device(device, precision="double")
     content = read_trial(file)
-    keep_compiled_programs()
-    reporter = Reporter(device=chosen.name, quiet=quiet)
-    if chosen.note:
-        reporter.warn(chosen.note)
+    chosen, reporter = begun(device, precision="double", quiet=quiet)
     finished = run_trial_file(content, out, device=chosen, reporter=reporter)
     write_trial_report(out, finished)
     result = finished.result
@@ -317,15 +260,10 @@ def validate(
     out: Out = Path("mechanostat-validation"), device: DeviceChoice = "auto", quiet: Quiet = False
 ) -> int:
     """Measure the model without space against 219 results of clinical studies."""
-    from mechanostat.devices import choose_device, keep_compiled_programs
     from mechanostat.validation import measure, total
     from mechanostat.validation_report import write_validation
 
-    chosen = choose_device(device, precision="double")
-    keep_compiled_programs()
-    reporter = Reporter(device=chosen.name, quiet=quiet)
-    if chosen.note:
-        reporter.warn(chosen.note)
+    _, reporter = begun(device, precision="double", quiet=quiet)
     judged = measure()
     write_validation(out, judged)
     whole = total(judged)
@@ -346,13 +284,8 @@ def calibrate(
 ) -> int:
     """Fit the numbers of the remodeling law to the clinical targets; write them and draws of what stays uncertain."""
     from mechanostat.calibrating import calibrate as fit_and_write
-    from mechanostat.devices import choose_device, keep_compiled_programs
 
-    chosen = choose_device(device, precision="double")
-    keep_compiled_programs()
-    reporter = Reporter(device=chosen.name, quiet=quiet)
-    if chosen.note:
-        reporter.warn(chosen.note)
+    _, reporter = begun(device, precision="double", quiet=quiet)
     fit_and_write(out, persons=persons, max_evaluations=max_evaluations, seed=seed, reporter=reporter)
     return DONE
 
@@ -367,13 +300,8 @@ def demo(
 ) -> int:
     """Run the main job on a human vertebra: menopause with and without estradiol."""
     from mechanostat.demonstration import demo_studies, run_demo
-    from mechanostat.devices import choose_device, keep_compiled_programs
 
-    chosen = choose_device(device)
-    keep_compiled_programs()
-    reporter = Reporter(device=chosen.name, quiet=quiet)
-    if chosen.note:
-        reporter.warn(chosen.note)
+    chosen, reporter = begun(device, quiet=quiet)
     run_demo(out, demo_studies(), resume=resume, device=chosen, reporter=reporter)
     return DONE
 

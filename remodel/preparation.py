@@ -136,7 +136,9 @@ def prepare(
     )
     overall = None if overall_reference is None else jnp.asarray(overall_reference, dtype)
     model, displacement = _with_reference(model, habitual_ratio, overall, overall_share, mesh.nodes)
-    resorption, formation = _first_turnover(impersonal(model), brought_on(model, jnp.asarray(LAST_DAY, float)))
+    resorption, formation = _first_turnover(
+        impersonal(model), brought_on(model, jnp.asarray(LAST_DAY, float))
+    )
     tests_at_rest = jnp.zeros((len(tests), mesh.nodes, 3), dtype)
     day = jnp.zeros((), jnp.int32)
     fill = _fill_on_day_zero(model)
@@ -200,9 +202,7 @@ def _first_turnover(
 def _begun(protocol: Protocol) -> Protocol:
     """Return the treatments that may have begun before day 0: the others left nothing in the bone."""
     return tuple(
-        part
-        for part in protocol
-        if not (isinstance(part.start_day, int | float) and part.start_day >= 0.0)
+        part for part in protocol if not (isinstance(part.start_day, int | float) and part.start_day >= 0.0)
     )
 
 

@@ -17,7 +17,8 @@ from fem.conjugate_gradients import Status
 from fem.equilibrium import SolveError, solve
 from fem.loads import Hold, LoadCase, Push, load_case
 from fem.standard_tests import STANDARD_TESTS, axial, directional_shear, torsion, uniaxial
-from mechanostat.__main__ import BAD_INPUT, DONE, NOT_CONVERGED, app
+from mechanostat.__main__ import app
+from mechanostat.command import BAD_INPUT, DONE, NOT_CONVERGED
 from meshes.voxel import VoxelMesh, end_plane, voxel_mesh
 
 E = 18_000.0

@@ -18,7 +18,8 @@ import SimpleITK
 from typer.testing import CliRunner, Result
 
 from fem.equilibrium import SolveError
-from mechanostat.__main__ import BAD_INPUT, NO_RESOURCES, NOT_CONVERGED, app, status_of
+from mechanostat.__main__ import app
+from mechanostat.command import BAD_INPUT, NO_RESOURCES, NOT_CONVERGED, status_of
 from mechanostat.results import SolveResult
 from mechanostat.study_example import example_study
 

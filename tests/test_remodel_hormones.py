@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from reference_law import REFERENCE_LAW
 
-from remodel.agents import AGENTS, LEVELS
+from remodel.agent import LEVELS
+from remodel.agents import AGENTS
 from remodel.hormones import hormone_signals
 from remodel.natural_history import natural_estradiol, natural_testosterone
 from remodel.person import DAYS_PER_YEAR, Person, age_on
