@@ -215,4 +215,6 @@ def parameters_of(study: Study) -> Parameters:
         numbness_estrogen=study.remodeling.numbness_estrogen,
         balance_progesterone=study.remodeling.balance_progesterone,
         disuse_burst=study.remodeling.disuse_burst,
+        damage_resorption=study.remodeling.damage_resorption,
+        woven_rate=study.remodeling.woven_rate,
     )

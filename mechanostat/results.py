@@ -116,7 +116,8 @@ class Outcomes(Record):
     """Turnover relative to the start [-]: in this bone; serum CTX and P1NP of the whole skeleton, and these
     relative to the person without treatment."""
     without_space: dict[str, list[float]]
-    """Bone volume and mineral relative to the start if each element lived alone under constant stress [-]."""
+    """Bone volume, mineral and stiffness (elements side by side) relative to the start if each element lived alone
+    under constant stress [-]."""
 
     def columns(self) -> dict[str, list[Any]]:
         """Return every list under its full name, such as `failure_load.axial`."""

@@ -253,6 +253,12 @@ class Remodeling(Table):
     disuse_burst: float = quantity(
         _LAW.disuse_burst, unit="-", text="Passing rise of RANKL when load is lost", ge=0, le=3
     )
+    damage_resorption: float = quantity(
+        _LAW.damage_resorption, unit="-", text="Rise of resorption per excess of microdamage", ge=0, le=1
+    )
+    woven_rate: float = quantity(
+        _LAW.woven_rate, unit="mm/day", text="Woven bone where strain is far above habit", ge=0, le=0.005
+    )
     outer_surface: Literal["still", "grows"] = quantity(
         "still", unit="-", text="Whether the periosteum moves, by one voxel at most"
     )

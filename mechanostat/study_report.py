@@ -141,6 +141,12 @@ def draw_curves(arms: Arms) -> dict[str, Picture]:
             for region in regions
         ),
         Panel("Stiffness", "N/mm", {name: o.stiffness[test] for name, o in results.items()}, relative=True),
+        Panel(
+            "Stiffness without space",
+            "",
+            {name: o.without_space["stiffness"] for name, o in results.items()},
+            relative=True,
+        ),
         *(
             Panel(title, unit, {name: o.levels[level] for name, o in results.items()})
             for level, title, unit in LEVEL_PANELS

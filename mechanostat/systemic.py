@@ -42,7 +42,7 @@ class Systemic(NamedTuple):
     markers: dict[str, list[float]]
     """Serum markers of the whole skeleton relative to day 0, and relative to the person without treatment [-]."""
     without_space: dict[str, list[float]]
-    """Bone volume and mineral of the same bone relative to day 0, each element alone [-]."""
+    """Bone volume, mineral and stiffness of the same bone relative to day 0, each element alone [-]."""
 
 
 def systemic(model: Model, days: Sequence[int]) -> Systemic:
@@ -93,19 +93,21 @@ def _without_space(model: Model, days: Sequence[int]) -> dict[str, list[float]]:
     """Return the same bone without space at some days; days are multiples of the study's step."""
     step, last = model.settings.step_days, max(days[-1], model.settings.step_days)
     living = np.asarray(model.living)
-    fraction = jnp.asarray(np.asarray(model.baseline.volume_fraction)[living], dtype=float)
+    fraction, modulus = (
+        jnp.asarray(np.asarray(field)[living], dtype=float)
+        for field in (model.baseline.volume_fraction, model.modulus)
+    )
     found = course_without_space(
         model.person,
         model.protocol,
         model.activity,
         model.parameters,
         fraction,
+        modulus,
         interval=float(step),
         samples=last // step,
         steps=max(1, math.ceil(step / CELL_STEP_DAYS)),
     )
     where = np.asarray(found.day)
-    return {
-        name: np.interp(days, where, np.asarray(values)).tolist()
-        for name, values in (("bone_volume", found.volume), ("mineral", found.mineral))
-    }
+    columns = {"bone_volume": found.volume, "mineral": found.mineral, "stiffness": found.stiffness}
+    return {name: np.interp(days, where, np.asarray(values)).tolist() for name, values in columns.items()}

@@ -83,7 +83,7 @@ def arm_of(table: ArmTable) -> virtual.Arm:
     for activity in table.activity:
         start, stop = _days(activity.start_months, activity.stop_months)
         plan = with_activity(plan, activity, start_day=start, stop_day=stop)
-    return virtual.Arm(table.name, protocol_of(table.protocol), plan)
+    return virtual.Arm(table.name, protocol_of(table.protocol), plan, table.exposure)
 
 
 def protocol_of(tables: Iterable[Treatment | EarlierTreatment]) -> Protocol:

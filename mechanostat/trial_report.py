@@ -1,8 +1,9 @@
 """The figure and the report of a virtual trial."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -11,7 +12,8 @@ from mechanostat.curves import ARM_COLOURS, LINE_STYLES
 from mechanostat.files import write_bytes
 from mechanostat.pictures import INK, QUIET, blank_figure, png
 from mechanostat.report import Claim, DataTable, Headline, Picture, Report, write_report
-from mechanostat.trial_running import FinishedTrial, points, with_interval
+from mechanostat.trial_results import TrialResult
+from mechanostat.trial_running import FinishedTrial, points, spoken_value, with_interval
 from remodel.agents import AGENTS
 from remodel.outcomes import outcome_name, outcome_unit
 
@@ -57,16 +59,19 @@ def write_trial_report(out: Path, finished: FinishedTrial) -> None:
         out: Folder of the results.
         finished: The trial.
     """
-    picture = png(trial_figure(finished.found, title=finished.trial.title))
+    picture = png(trial_figure(finished.found, finished.hypotheses, title=finished.trial.title))
     write_bytes(out / "outcomes.png", picture)
     write_report(out / "report.html", report_of(finished, picture))
 
 
-def trial_figure(found: virtual.TrialResult, *, title: str) -> Figure:
+def trial_figure(
+    found: virtual.TrialResult, hypotheses: Mapping[str, virtual.TrialResult], *, title: str
+) -> Figure:
     """Return one panel per outcome: the mean of each arm and the band that holds 95 % of its persons.
 
     Args:
         found: The trial.
+        hypotheses: The same under hypotheses; thin lines tell the lowest and highest mean of all.
         title: Title of the figure.
     """
     columns = 1 if len(found.outcomes) == 1 else 2
@@ -79,7 +84,7 @@ def trial_figure(found: virtual.TrialResult, *, title: str) -> Figure:
     )  # fmt: skip
     for number in range(len(found.outcomes)):
         axes = figure.add_subplot(grid[number // columns, number % columns])
-        _draw(axes, found, number)
+        _draw(axes, found, hypotheses, number)
         if number >= len(found.outcomes) - columns:
             axes.set_xlabel("months")
     handles = [
@@ -93,7 +98,9 @@ def trial_figure(found: virtual.TrialResult, *, title: str) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, found: virtual.TrialResult, number: int) -> None:
+def _draw(
+    axes: Axes, found: virtual.TrialResult, hypotheses: Mapping[str, virtual.TrialResult], number: int
+) -> None:
     """Draw one outcome, months from left to right, visits as dots."""
     visits = list(found.visits)
     for place, arm in enumerate(found.arms):
@@ -104,6 +111,9 @@ def _draw(axes: Axes, found: virtual.TrialResult, number: int) -> None:
         )
         axes.plot(found.months, seen.mean[:, number], style, color=colour, lw=2.0)
         axes.plot(visits, seen.mean[visits, number], "o", color=colour, ms=3.5)
+        means = [course.arms[place].outcomes.mean[:, number] for course in hypotheses.values()]
+        for edge in (np.min, np.max) if means else ():
+            axes.plot(found.months, edge([seen.mean[:, number], *means], axis=0), ":", color=colour, lw=1.2)
     outcome = found.outcomes[number]
     unit = "change in %" if outcome_unit(outcome) == "%" else outcome_unit(outcome)
     axes.set_title(f"{outcome_name(outcome)} [{unit}]", loc="left", fontsize=10.5, color=INK)
@@ -129,11 +139,17 @@ def report_of(finished: FinishedTrial, picture: bytes) -> Report:
         pictures=[],
         curves=[
             Picture(
-                "Mean of the persons of each arm (line; dots at the visits) and the band that holds 95 % of them.",
+                "Mean of the persons of each arm (line; dots at the visits) and the band that holds 95 % of them."
+                + (
+                    " Dotted: the lowest and highest mean over the hypotheses." if finished.hypotheses else ""
+                ),
                 picture,
             )
         ],
-        tables=[_table(finished, number) for number in range(len(finished.found.outcomes))],
+        tables=[
+            *(_table(finished, number) for number in range(len(finished.found.outcomes))),
+            *([_envelope(finished.result)] if finished.hypotheses else []),
+        ],
         solves=None,
         claims=[*_arm_claims(finished), *CLAIMS],
         sources=[*([trial.citation] if trial.citation else []), *_sources(finished)],
@@ -209,6 +225,23 @@ def _table(finished: FinishedTrial, number: int) -> DataTable:
         ("arm", *(f"month {month}" for month in result.visits_months[1:])),
         rows,
         "Mean and its 95 % interval. Digits for reading; outcomes.csv has all of them, and the spread of persons.",
+    )
+
+
+def _envelope(result: TrialResult) -> DataTable:
+    """Return each outcome at the last visit under the fitted law and each hypothesis, and the ends of the envelope."""
+    rows: list[Sequence[object]] = []
+    for arm in result.arms:
+        for outcome in arm.outcomes:
+            means = [outcome.mean[-1], *(h.mean[arm.name][outcome.name][-1] for h in result.hypotheses)]
+            told = [spoken_value(value, outcome.unit) for value in (*means, min(means), max(means))]
+            rows.append((arm.name, outcome.name, *told))
+    about = "; ".join(f"{h.name}: {h.about}" for h in result.hypotheses)
+    return DataTable(
+        f"What estradiol does: the envelope over hypotheses, month {result.visits_months[-1]}",
+        ("arm", "outcome", "fitted", *(h.name for h in result.hypotheses), "lowest", "highest"),
+        rows,
+        f"{about}. Their sizes are assumed. hypotheses.csv has all visits.",
     )
 
 

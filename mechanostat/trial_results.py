@@ -50,6 +50,16 @@ class ArmResult(Record):
     outcomes: list[OutcomeResult]
 
 
+class HypothesisResult(Record):
+    """Means under one hypothesis, by arm, name of the outcome and visit."""
+
+    name: str
+    about: str
+    mean: dict[str, dict[str, list[float]]]
+    difference: dict[str, dict[str, list[float]]]
+    """Mean of the differences within pairs to the first arm."""
+
+
 class TrialResult(Record):
     """A virtual trial, schema `mechanostat.trial/1`."""
 
@@ -64,6 +74,8 @@ class TrialResult(Record):
     population: dict[str, dict[str, float]]
     """Of each number of the persons as drawn: mean, sd, min, max."""
     arms: list[ArmResult]
+    hypotheses: list[HypothesisResult] = Field(default_factory=list)
+    """What the same persons come to under other answers to what estradiol does; empty where not asked for."""
     validated: bool
     """Whether all outcomes lie inside what is validated; false carries the banner."""
     seconds: dict[str, float]
@@ -92,6 +104,9 @@ OUTCOME_COLUMNS = (
 )  # fmt: skip
 """Columns of `outcomes.csv`: one row per arm, outcome and visit."""
 
+HYPOTHESIS_COLUMNS = ("arm", "outcome", "unit", "hypothesis", "month", "mean", "difference")
+"""Columns of `hypotheses.csv`: one row per arm, outcome, hypothesis and visit."""
+
 LEVEL_COLUMNS = ("arm", "level", "unit", "month", "mean", "sd", "low", "high")
 """Columns of `levels.csv`: one row per arm, level and month."""
 
@@ -107,6 +122,22 @@ def outcomes_csv(result: TrialResult) -> bytes:
             for month, row in zip(result.visits_months, numbers, strict=True):
                 rows.append((*facts, month, result.persons, *row))
     return csv_table(OUTCOME_COLUMNS, rows)
+
+
+def hypotheses_csv(result: TrialResult) -> bytes:
+    """Return `hypotheses.csv`, the fitted law first."""
+    fitted = {arm.name: {outcome.name: outcome for outcome in arm.outcomes} for arm in result.arms}
+    rows = []
+    for arm, outcomes in fitted.items():
+        for name, outcome in outcomes.items():
+            lines = [("fitted", outcome.mean, outcome.difference)]
+            lines += [(h.name, h.mean[arm][name], h.difference[arm][name]) for h in result.hypotheses]
+            rows += [
+                (arm, name, outcome.unit, hypothesis, month, mean, difference)
+                for hypothesis, means, differences in lines
+                for month, mean, difference in zip(result.visits_months, means, differences, strict=True)
+            ]
+    return csv_table(HYPOTHESIS_COLUMNS, rows)
 
 
 def csv_table(heading: tuple[str, ...], rows: list[tuple]) -> bytes:

@@ -18,12 +18,15 @@ from mechanostat.trial_file import trial_of
 from mechanostat.trial_results import (
     LEVEL_COLUMNS,
     ArmResult,
+    HypothesisResult,
     OutcomeResult,
     TrialResult,
     csv_table,
+    hypotheses_csv,
     outcomes_csv,
 )
 from mechanostat.trial_tables import Trial
+from remodel.hypotheses import HYPOTHESES, run_under_hypotheses
 from remodel.outcomes import LEVELS, outcome_name, outcome_unit
 from remodel.person import Person
 from remodel.population import QUANTITIES
@@ -36,11 +39,13 @@ class FinishedTrial(NamedTuple):
     trial: Trial
     record: virtual.Trial
     found: virtual.TrialResult
+    hypotheses: dict[str, virtual.TrialResult]
+    """The same under each hypothesis; empty where not asked for."""
     result: TrialResult
 
 
 def run_trial_file(trial: Trial, out: Path, *, device: Device, reporter: Reporter) -> FinishedTrial:
-    """Run a trial and write `result.json`, `outcomes.csv` and `levels.csv`.
+    """Run a trial and write `result.json`, `outcomes.csv` and `levels.csv`; `hypotheses.csv` where asked for.
 
     Args:
         trial: The trial.
@@ -57,9 +62,12 @@ def run_trial_file(trial: Trial, out: Path, *, device: Device, reporter: Reporte
     claim_folder(out, mark=mark)
     record = trial_of(trial)
     count = trial.population.persons
-    with reporter.stage("following persons", count * (1 + len(record.arms))) as stage:
+    rounds = 1 + (len(HYPOTHESES) if trial.hypotheses else 0)
+    with reporter.stage("following persons", rounds * count * (1 + len(record.arms))) as stage:
         found = virtual.run_trial(record, told=stage.advance)
-    lost = [arm.name for arm in found.arms if not np.all(np.isfinite(arm.outcomes.mean))]
+        hypotheses = run_under_hypotheses(record, told=stage.advance) if trial.hypotheses else {}
+    ended = [arm for course in (found, *hypotheses.values()) for arm in course.arms]
+    lost = dict.fromkeys(arm.name for arm in ended if not np.all(np.isfinite(arm.outcomes.mean)))
     if lost:
         raise RuntimeError(f"persons of {', '.join(lost)} ended in numbers that are not finite.")
     seconds = {"total": time.perf_counter() - begun}
@@ -72,6 +80,7 @@ def run_trial_file(trial: Trial, out: Path, *, device: Device, reporter: Reporte
         visits_months=list(found.visits),
         population=drawn_population(found.persons),
         arms=[arm_result(record, found, place) for place in range(len(found.arms))],
+        hypotheses=[hypothesis_result(name, course) for name, course in hypotheses.items()],
         validated=False,
         seconds=seconds,
         peak_memory_bytes=peak_memory(),
@@ -81,8 +90,10 @@ def run_trial_file(trial: Trial, out: Path, *, device: Device, reporter: Reporte
     )
     write_bytes(out / "outcomes.csv", outcomes_csv(result))
     write_bytes(out / "levels.csv", levels_csv(found))
+    if hypotheses:
+        write_bytes(out / "hypotheses.csv", hypotheses_csv(result))
     write_record(out / RESULT_FILE, result)
-    return FinishedTrial(trial, record, found, result)
+    return FinishedTrial(trial, record, found, hypotheses, result)
 
 
 def drawn_population(persons: Person) -> dict[str, dict[str, float]]:
@@ -136,6 +147,24 @@ def arm_result(record: virtual.Trial, found: virtual.TrialResult, place: int) ->
     )
 
 
+def hypothesis_result(name: str, found: virtual.TrialResult) -> HypothesisResult:
+    """Return the record of one hypothesis."""
+    visits = list(found.visits)
+
+    def means(which: str) -> dict[str, dict[str, list[float]]]:
+        return {
+            arm.name: {
+                outcome_name(outcome): getattr(arm, which).mean[visits, column].tolist()
+                for column, outcome in enumerate(found.outcomes)
+            }
+            for arm in found.arms
+        }
+
+    return HypothesisResult(
+        name=name, about=HYPOTHESES[name].about, mean=means("outcomes"), difference=means("difference")
+    )
+
+
 def middling(persons: Person) -> Person:
     """Return a person whose every number is the median of the population's."""
     numbers, sex = eqx.partition(persons, eqx.is_array)
@@ -185,6 +214,10 @@ def points(unit: str) -> str:
 
 def with_interval(mean: float, low: float, high: float, unit: str) -> str:
     """Return a mean with its interval, such as `+1.2 % (1.1 to 1.3)`."""
-    if unit in ("%", "pp"):
-        return f"{mean:+.2f} {unit} ({low:+.2f} to {high:+.2f})".replace("-", "−")
-    return f"{spoken(mean)} {unit} ({spoken(low)} to {spoken(high)})"
+    ends = [spoken_value(end, unit).removesuffix(f" {unit}") for end in (low, high)]
+    return f"{spoken_value(mean, unit)} ({ends[0]} to {ends[1]})"
+
+
+def spoken_value(value: float, unit: str) -> str:
+    """Return a number with its unit: changes with their sign, such as `+1.20 %`."""
+    return f"{value:+.2f} {unit}".replace("-", "−") if unit in ("%", "pp") else f"{spoken(value)} {unit}"

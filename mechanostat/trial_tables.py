@@ -227,6 +227,9 @@ class Arm(Table):
     activity: Annotated[tuple[TrialActivity, ...], ArrayOfTables] = quantity(
         (), unit="-", text="Training and bed rest, one table each"
     )
+    exposure: float = quantity(
+        1.0, unit="-", text="What the arm multiplies falls and heavy lifts by, for risks", gt=0, le=10
+    )
 
 
 described = quantity
@@ -242,7 +245,7 @@ class OutcomeTable(Table):
 
     quantity: Annotated[str, one_of(QUANTITIES)] = described(unit="-", text="What", example="areal density")
     site: Annotated[str, one_of(SITES)] | None = described(
-        None, unit="-", text="Where; not for what is measured in serum", example="lumbar spine"
+        None, unit="-", text="Where; not for levels, markers and risks", example="lumbar spine"
     )
     instrument: Annotated[str, one_of(INSTRUMENTS)] = described(
         "true", unit="-", text="What reads it; `true` has no fault"
@@ -264,6 +267,9 @@ class Trial(Table):
 
     title: str = quantity("Trial", unit="-", text="Title of the report", max_length=200)
     citation: str = quantity("", unit="-", text="What real trial it follows; printed", max_length=1000)
+    hypotheses: bool = quantity(
+        False, unit="-", text="Run it again under four hypotheses of what estradiol does, for their envelope"
+    )
     population: Population = quantity(unit="-", text="Who takes part")
     visits: Visits = quantity(unit="-", text="When outcomes count")
     arms: Annotated[tuple[Arm, ...], ArrayOfTables, AfterValidator(_is_not_empty)] = quantity(

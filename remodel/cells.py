@@ -24,7 +24,7 @@ from remodel.parameters import Parameters, Scalar
 
 
 class Cells(eqx.Module):
-    """What the cells of each element do, and what they are used to, relative to the reference [-]."""
+    """What the cells of each element do, are used to and have before them, relative to the reference [-]."""
 
     osteoclasts: Float[Array, " elements"]
     """Osteoclast activity, c."""
@@ -40,16 +40,18 @@ class Cells(eqx.Module):
     """Bisphosphonate on surfaces, B_s: 1 halves osteoclast activity."""
     used_to_disuse: Float[Array, " elements"]
     """Loss of stimulus that the osteocytes are used to."""
+    damage: Float[Array, " elements"]
+    """Microdamage of the matrix, which calls osteoclasts where `Parameters.damage_resorption` says so."""
 
 
 def young_cells(like: Float[Array, " elements"]) -> Cells:
-    """Return the cells of the young reference [-]: all activities 1, no drug, no disuse.
+    """Return the cells of the young reference [-]: all activities and damage 1, no drug, no disuse.
 
     Args:
         like: Gives the number of elements and the dtype.
     """
     one, none = jnp.ones_like(like), jnp.zeros_like(like)
-    return Cells(one, one, one, one, lining=one, bisphosphonate=none, used_to_disuse=none)
+    return Cells(one, one, one, one, lining=one, bisphosphonate=none, used_to_disuse=none, damage=one)
 
 
 def wnt_tone(signals: Signals, parameters: Parameters) -> Float[Array, "..."]:
@@ -222,7 +224,8 @@ def advance_cells(
     `dP/dt = k_l (1 + beta - (1 + beta g) P)`, `dc/dt = (theta P phi_r / (1 + B_s) - c) / tau_c`, `db_1/dt = (c -
     b_1) / tau_1`, `db_2/dt = (b_1 - b_2) / tau_2`, with theta the occupancy of RANK and `g = (1 - exp(-theta)) /
     (1 - exp(-1))`; `dX/dt = (1 - X) / tau_X - X (k_W (W - 1) / A_S + k_P teriparatide)`; what osteocytes are used
-    to follows the loss of stimulus within months. Bisphosphonate is `advance_bisphosphonate`'s.
+    to follows the loss of stimulus within months. Bisphosphonate is `advance_bisphosphonate`'s, damage that of
+    `overload.advance_damage`.
 
     Each is relaxed by an exponential towards a target held for the step, so any step is stable, also above
     twice the osteoclast time where an explicit step diverges; the mean that is handed on makes the chain
@@ -266,7 +269,9 @@ def advance_cells(
     renewal = 1.0 / parameters.lining_time
     lining = _relax(cells.lining, renewal / (renewal + woken), time_step * (renewal + woken))
     used = _relax(cells.used_to_disuse, disuse, time_step / parameters.disuse_burst_time)
-    after = Cells(osteoclasts, precursors, reversal, osteoblasts, lining, cells.bisphosphonate, used)
+    after = Cells(
+        osteoclasts, precursors, reversal, osteoblasts, lining, cells.bisphosphonate, used, cells.damage
+    )
     mean = jax.tree.map(_mean, cells, after)
     return after, eqx.tree_at(lambda c: (c.osteoclasts, c.reversal), mean, (active, reversing))
 

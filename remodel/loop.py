@@ -105,26 +105,38 @@ def sensed_stimulus(
     )
 
 
+class Ahead(eqx.Module):
+    """What some steps bring, from a model's person, protocol and activity."""
+
+    days: Circumstances
+    """Hormones, drugs, load and age in the middle of every short step, with axes of steps and of short steps."""
+    cycle_weights: Float[Array, "*steps cases"]
+    """Weight of every habitual load in each step [1/day]."""
+
+
 def step(model: Model, state: State) -> tuple[State, Ends]:
     """Return the state after one solve of every load case and the tissue's steps up to the next."""
-    return _step(model, state, brought(model, _middles(model, state.day, 1)[0]))
+    return _step(model, state, jax.tree.map(lambda row: row[0], _ahead(model, state.day, 1)))
 
 
-def _middles(model: Model, day: Int[Array, ""], steps: int) -> Float[Array, "steps inner_steps"]:
-    """Return the middle of every short step of some steps [day]."""
-    settings = model.settings
+def _ahead(model: Model, day: Int[Array, ""], steps: int) -> Ahead:
+    """Return what some steps from a day on bring."""
+    settings, parameters = model.settings, model.parameters
     inner = jnp.arange(round(settings.step_days / settings.inner_step_days), dtype=float) + 0.5
     first = day.astype(float) + settings.step_days * jnp.arange(steps, dtype=float)
-    return first[:, None] + settings.inner_step_days * inner[None, :]
+    middles = first[:, None] + settings.inner_step_days * inner[None, :]
+    rows = brought(model, middles.reshape(-1))
+    weights = jax.vmap(
+        lambda start: mean_cycle_weights(model.activity, start, start + settings.step_days, parameters)
+    )(first)
+    return Ahead(jax.tree.map(lambda row: row.reshape(middles.shape), rows), weights)
 
 
-def _step(model: Model, state: State, days: Circumstances) -> tuple[State, Ends]:
-    """Return `step` from what its days bring; whose bone it is does not matter any more."""
+def _step(model: Model, state: State, ahead: Ahead) -> tuple[State, Ends]:
+    """Return `step` from what it brings; whose bone it is does not matter any more."""
     strain, displacement, ends = habitual_strain(model, state.tissue, state.fill, state.displacement)
-    settings = model.settings
-    day = state.day.astype(float)
-    weights = mean_cycle_weights(model.activity, day, day + settings.step_days, model.parameters)
-    stimulus = sensed_stimulus(model, state.tissue, state.fill, strain, weights)
+    settings, days = model.settings, ahead.days
+    stimulus = sensed_stimulus(model, state.tissue, state.fill, strain, ahead.cycle_weights)
     log_ratio = jnp.log(_trusted(model, stimulus) / model.reference)
 
     def short_step(carry, now):
@@ -178,23 +190,19 @@ def grown(
 def advance(model: Model, state: State, steps: int) -> tuple[State, Ends]:
     """Return the state after some steps, and how their solves ended; a bad end stops it early.
 
-    What the days bring is computed apart, so that the large program is the same for all persons, protocols and,
-    up to the next power of two from `ROWS` on, numbers of steps.
+    What the days bring is computed apart, so that the large program is the same for all persons, protocols,
+    activities and, up to the next power of two from `ROWS` on, numbers of steps.
     """
-    days = _brought_on_steps(model, state.day, bucket(max(steps, ROWS), steps=1))
-    return _advance(impersonal(model), state, days, jnp.asarray(steps, jnp.int32))
+    ahead = _ahead_compiled(model, state.day, bucket(max(steps, ROWS), steps=1))
+    return _advance(impersonal(model), state, ahead, jnp.asarray(steps, jnp.int32))
 
 
 def impersonal(model: Model) -> Model:
-    """Return a model without person and protocol, which say no more than what the days bring."""
-    return eqx.tree_at(lambda m: (m.person, m.protocol), model, (None, ()))
+    """Return a model without person, protocol and activity, which say no more than what the days bring."""
+    return eqx.tree_at(lambda m: (m.person, m.protocol, m.activity), model, (None, (), None))
 
 
-@eqx.filter_jit
-def _brought_on_steps(model: Model, day: Int[Array, ""], steps: int) -> Circumstances:
-    middles = _middles(model, day, steps)
-    rows = brought(model, middles.reshape(-1))
-    return jax.tree.map(lambda row: row.reshape(middles.shape), rows)
+_ahead_compiled = eqx.filter_jit(_ahead)
 
 
 @eqx.filter_jit
@@ -204,7 +212,7 @@ def brought_on(model: Model, day: Float[Array, ""]) -> Circumstances:
 
 
 @eqx.filter_jit
-def _advance(model: Model, state: State, days: Circumstances, steps: Int[Array, ""]) -> tuple[State, Ends]:
+def _advance(model: Model, state: State, ahead: Ahead, steps: Int[Array, ""]) -> tuple[State, Ends]:
     cases = model.motions.shape[0]
     ends = Ends(
         jnp.full(cases, int(Status.CONVERGED), jnp.int32),
@@ -218,7 +226,7 @@ def _advance(model: Model, state: State, days: Circumstances, steps: Int[Array, 
 
     def take(carry):
         taken, state, ends = carry
-        state, new = _step(model, state, jax.tree.map(lambda row: row[taken], days))
+        state, new = _step(model, state, jax.tree.map(lambda row: row[taken], ahead))
         iterations = jnp.maximum(ends.iterations, new.iterations)
         return taken + 1, state, Ends(new.status, iterations, jnp.maximum(ends.residual, new.residual))
 

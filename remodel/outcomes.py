@@ -1,6 +1,6 @@
-"""What a virtual trial measures of a person: density, strength, markers, levels in serum.
+"""What a virtual trial measures of a person: density, strength, shape, markers, fractures, levels in serum.
 
-Density, strength and markers are told as change since day 0 in percent; levels as they are.
+Density, strength, shape and markers are told as change since day 0 in percent; risks and levels as they are.
 """
 
 import equinox as eqx
@@ -10,9 +10,16 @@ from jaxtyping import Array, Float
 
 from remodel.instruments import InstrumentParameters, lumbar_drift, marrow_fat, single_energy_density
 from remodel.mineral import MINERAL_DENSITY
-from remodel.parameters import Parameters
+from remodel.neck import SECTION, neck_section
+from remodel.parameters import Parameters, Scalar
 from remodel.person import Person, age_on
+from remodel.risk import BREAKS, risk
 from remodel.skeleton import SITES, PersonCourse, areal_density, site_shares, strength, young_skeleton
+
+FRACTURES = {f"{name} fracture risk": name for name in BREAKS}
+"""Probabilities of a first fracture since day 0 that can be an outcome."""
+
+RISK_UNIT = "in 100 persons"
 
 LEVELS = {
     "estradiol": "pg/ml",
@@ -40,10 +47,11 @@ READ_BY = {
     "areal density": ("true", "DXA"),
     "volumetric density": ("true", "QCT", "HR-pQCT"),
     "strength": ("true",),
+    **dict.fromkeys(SECTION, ("true",)),
 }
-"""Quantities of a site, and the instruments that read them."""
+"""Quantities of a site, and the instruments that read them; those of a section are of the femoral neck alone."""
 
-QUANTITIES = (*READ_BY, *MARKERS, *LEVELS)
+QUANTITIES = (*READ_BY, *MARKERS, *FRACTURES, *LEVELS)
 """Everything that can be an outcome."""
 
 
@@ -63,8 +71,11 @@ class Outcome(eqx.Module):
             raise ValueError(f"`quantity` is none of {', '.join(QUANTITIES)}; got {self.quantity!r}.")
         if self.quantity in READ_BY and self.site not in SITES:
             raise ValueError(f"`site` of {self.quantity} is one of {', '.join(SITES)}; got {self.site!r}.")
+        if self.quantity in SECTION and self.site != "femoral neck":
+            raise ValueError(f"`site` of {self.quantity} is femoral neck; got {self.site!r}.")
         if self.quantity not in READ_BY and self.site is not None:
-            raise ValueError(f"`site` has no meaning for {self.quantity}, which is of serum; leave it out.")
+            whose = "the person" if self.quantity in FRACTURES else "serum"
+            raise ValueError(f"`site` has no meaning for {self.quantity}, which is of {whose}; leave it out.")
         allowed = READ_BY.get(self.quantity, ("true",))
         if self.instrument not in allowed:
             raise ValueError(
@@ -79,21 +90,36 @@ def outcome_name(outcome: Outcome) -> str:
 
 
 def outcome_unit(outcome: Outcome) -> str:
-    """Return the unit of an outcome: percent of change, or that of a level."""
-    return LEVELS.get(outcome.quantity, "%")
+    """Return the unit of an outcome: percent of change, that of a level, or that of a risk."""
+    return RISK_UNIT if outcome.quantity in FRACTURES else LEVELS.get(outcome.quantity, "%")
+
+
+def is_change(outcome: Outcome) -> bool:
+    """Return whether an outcome is told as change since day 0, or as it is."""
+    return outcome.quantity not in (*FRACTURES, *LEVELS)
 
 
 def outcome_readings(
-    course: PersonCourse, outcome: Outcome, person: Person, parameters: Parameters
+    course: PersonCourse,
+    outcome: Outcome,
+    person: Person,
+    parameters: Parameters,
+    *,
+    exposure: Scalar = 1.0,
 ) -> Float[Array, " times"]:
-    """Return what an instrument reads at each time of a course: a level in its unit, else what only ratios count of.
+    """Return what is read at each time of a course: levels and risks in their unit, else what only ratios count of.
 
     Args:
         course: Of one person, from day 0 on.
         outcome: What is measured.
         person: The person.
         parameters: The law's numbers, which hold the shares of the sites.
+        exposure: What multiplies falls and lifts [-].
     """
+    if outcome.quantity in FRACTURES:
+        return 100.0 * risk(course, person, FRACTURES[outcome.quantity], parameters, exposure=exposure)
+    if outcome.quantity in SECTION:
+        return SECTION[outcome.quantity](neck_section(course, person, parameters))
     if outcome.quantity in LEVELS:
         return getattr(course.brought.signals, outcome.quantity)
     if outcome.quantity in MARKERS:

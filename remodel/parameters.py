@@ -156,6 +156,17 @@ class Parameters(eqx.Module):
     21:605-615, doi:10.1359/jbmr.060107."""
     disuse_burst_time: Scalar = 90.0
     """Time in which that rise passes [day]. Assumed."""
+    damage_resorption: Scalar = 0.0
+    """Rise of resorption per microdamage above that of the reference, a_D [-]. Assumed; a switch, 0.2 where on."""
+    damage_exponent: Scalar = 8.0
+    """Exponent of strain in the making of microdamage, q [-]. Assumed, range 8 to 10."""
+    woven_rate: Scalar = 0.0
+    """Woven bone that a surface far above habitual strain lays down, mu_w [mm/day]. Assumed; a switch, 0.001 where
+    on, range 0 to 0.005."""
+    woven_onset: Scalar = 3.9
+    """Strain relative to habitual strain at half of that rate [-]. Assumed: 3500 microstrain over 900."""
+    woven_width: Scalar = 0.33
+    """Width of the onset in the same [-]. Assumed: 300 microstrain over 900."""
 
     # Surface, volume, mineral, stiffness
     resorption_rate: Scalar = 3.61131e-05

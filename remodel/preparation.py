@@ -155,7 +155,10 @@ def _with_reference(
     """Return the model with its reference field, from one solve of every habitual load."""
     cases = model.motions.shape[0]
     at_rest = jnp.zeros((cases, nodes, 3), model.modulus.dtype)
-    stimulus, displacement, ends = _sense_baseline(impersonal(model), _fill_on_day_zero(model), at_rest)
+    weights = habitual_cycle_weights(model.activity, model.parameters)
+    stimulus, displacement, ends = _sense_baseline(
+        impersonal(model), _fill_on_day_zero(model), at_rest, weights
+    )
     bad, iterations, residual = worst(ends)
     if bad != Status.CONVERGED:
         raise SolveError(advice(bad, "habitual", iterations, residual, model.settings.tolerance))
@@ -182,10 +185,12 @@ def _fill_on_day_zero(model: Model) -> Float[Array, " elements"] | None:
 
 @eqx.filter_jit
 def _sense_baseline(
-    model: Model, fill: Float[Array, " elements"] | None, at_rest: Float[Array, "cases nodes 3"]
+    model: Model,
+    fill: Float[Array, " elements"] | None,
+    at_rest: Float[Array, "cases nodes 3"],
+    weights: Float[Array, " cases"],
 ):
     strain, displacement, ends = habitual_strain(model, model.baseline, fill, at_rest)
-    weights = habitual_cycle_weights(model.activity, model.parameters)
     return sensed_stimulus(model, model.baseline, fill, strain, weights), displacement, ends
 
 

@@ -204,17 +204,6 @@ def day_zero(person: Person, before: Protocol, parameters: Parameters) -> DayZer
     return DayZero(tissue, resorption, formation, jax.tree.map(lambda row: row[-1], days))
 
 
-def skeleton_on_day_zero(person: Person, before: Protocol, parameters: Parameters) -> Tissue:
-    """Return the three compartments that a person's years from 30 left on day 0.
-
-    Args:
-        person: Whose years; before 30 nothing has changed.
-        before: Treatments; those that began before day 0 count.
-        parameters: The law's numbers.
-    """
-    return day_zero(person, before, parameters).tissue
-
-
 def areal_density(course: PersonCourse, site: str, parameters: Parameters) -> Float[Array, " times"]:
     """Return the areal density of a site relative to a healthy person of 30 [-]; its change is what counts.
 

@@ -22,6 +22,7 @@ from remodel.cells import (
 from remodel.hormones import Signals
 from remodel.mechanostat_curve import formation_factor, gain, resorption_factor, response, set_point
 from remodel.mineral import Matrix, advance_matrix, steady_matrix
+from remodel.overload import advance_damage, damage_call, woven_formation
 from remodel.parameters import Parameters, Scalar
 from remodel.turnover import LARGEST_FRACTION, SMALLEST_FRACTION, active_surface, turnover_rates
 
@@ -106,13 +107,14 @@ def advance_with_turnover(
     parameters = jax.tree.map(lambda number: jnp.asarray(number, dtype), parameters)
     time_step, signals = jnp.asarray(time_step, dtype), now.signals
     ratio = log_stimulus_ratio(mechanical_log_ratio, now, parameters)
+    strain_ratio = now.load * jnp.exp(mechanical_log_ratio)
     answer = response(ratio, gain(signals, parameters), parameters)
     build = formation_factor(answer, parameters)
     cells, mean_cells = advance_cells(
         tissue.cells,
         signals,
         jnp.maximum(-jnp.expm1(ratio), 0.0),
-        resorption_factor(answer, parameters),
+        resorption_factor(answer, parameters) * damage_call(tissue.cells.damage, parameters),
         time_step,
         parameters,
     )
@@ -120,12 +122,22 @@ def advance_with_turnover(
         tissue.volume_fraction,
         mean_cells,
         coupled_formation(signals, now.age, build, parameters),
-        uncoupled_formation(signals, mean_cells.lining, build, parameters),
+        uncoupled_formation(signals, mean_cells.lining, build, parameters)
+        + woven_formation(strain_ratio, parameters),
         parameters,
     )
     renewal = resorption / tissue.matrix.mineralised
     drug = advance_bisphosphonate(
         cells.bisphosphonate, signals.bisphosphonate_uptake, renewal, time_step, parameters
+    )
+    fraction = tissue.volume_fraction
+    damage = advance_damage(
+        cells.damage,
+        strain_ratio,
+        active_surface(fraction, parameters) * parameters.resorption_rate / fraction,
+        resorption / fraction,
+        time_step,
+        parameters,
     )
     matrix = advance_matrix(
         tissue.matrix,
@@ -136,4 +148,4 @@ def advance_with_turnover(
         osteoid_delay=signals.osteoid_delay,
         mineral_supply=signals.mineral_supply,
     )
-    return Tissue(matrix, replace(cells, bisphosphonate=drug)), resorption, formation
+    return Tissue(matrix, replace(cells, bisphosphonate=drug, damage=damage)), resorption, formation

@@ -19,8 +19,8 @@ from jaxtyping import Array, Float
 from scipy import stats
 
 from remodel.activity import ActivityPlan, habitual_life
-from remodel.outcomes import LEVELS, Outcome, outcome_readings
-from remodel.parameters import Parameters
+from remodel.outcomes import LEVELS, Outcome, is_change, outcome_readings
+from remodel.parameters import Parameters, Scalar
 from remodel.person import Person
 from remodel.population import Population, draw_parameters, draw_persons
 from remodel.skeleton import DayZero, day_zero, follow_from
@@ -44,6 +44,8 @@ class Arm(eqx.Module):
     """Treatments of the arm, beside those that began before day 0."""
     plan: ActivityPlan = eqx.field(default_factory=lambda: habitual_life(1))
     """Activities."""
+    exposure: Scalar = 1.0
+    """What the arm multiplies falls and lifts by [-]."""
 
 
 class Trial(eqx.Module):
@@ -212,7 +214,10 @@ def _follow(
     def one(start: DayZero, person: Person, parameters: Parameters) -> tuple[Array, Array]:
         protocol = (*before, *arm.protocol)
         course = follow_from(start, person, protocol, arm.plan, parameters, months=months)
-        columns = [outcome_readings(course, outcome, person, parameters) for outcome in outcomes]
+        columns = [
+            outcome_readings(course, outcome, person, parameters, exposure=arm.exposure)
+            for outcome in outcomes
+        ]
         levels = [getattr(course.brought.signals, name) for name in LEVELS]
         return jnp.stack(columns, axis=-1), jnp.stack(levels, axis=-1)
 
@@ -220,8 +225,8 @@ def _follow(
 
 
 def _told(readings: Values, outcomes: tuple[Outcome, ...]) -> Values:
-    """Return levels as they are and everything else as change since day 0 in percent, there exactly 0."""
-    relative = np.array([outcome.quantity not in LEVELS for outcome in outcomes])
+    """Return levels and risks as they are, all else as change since day 0 in percent, there exactly 0."""
+    relative = np.array([is_change(outcome) for outcome in outcomes])
     start = readings[:, :1]
     return np.where(relative, 100.0 * (readings - start) / np.where(relative, start, 1.0), readings)
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from remodel.activity import ActivityPlan
 from remodel.history import single_elements
+from remodel.mineral import modulus_ratio
 from remodel.parameters import Parameters, Scalar
 from remodel.person import Person
 from remodel.single_element import course
@@ -26,6 +27,9 @@ class WithoutSpace(eqx.Module):
     """Bone volume [-]."""
     mineral: Float[Array, " times"]
     """Mineral [-]."""
+    stiffness: Float[Array, " times"]
+    """Stiffness of the elements side by side, all under the same strain: what strength follows without mechanics
+    [-]."""
 
 
 @eqx.filter_jit
@@ -35,6 +39,7 @@ def course_without_space(
     plan: ActivityPlan,
     parameters: Parameters,
     volume_fraction: Float[Array, " elements"],
+    modulus: Float[Array, " elements"],
     *,
     interval: Scalar,
     samples: int,
@@ -50,6 +55,7 @@ def course_without_space(
         plan: Activities.
         parameters: The law's numbers.
         volume_fraction: Of the bone on day 0 [-].
+        modulus: Young's modulus of the bone on day 0; its unit has no meaning here.
         interval: Time between samples [day].
         samples: Number of intervals.
         steps: Steps of the law in each.
@@ -68,17 +74,20 @@ def course_without_space(
         steps=steps,
     )
 
-    def total(column: Float[Array, " nodes"]) -> Float[Array, ""]:
-        return jnp.sum(jnp.interp(volume_fraction, today.volume_fraction, column))
-
     def course_of(
-        start: Float[Array, " nodes"], rows: Float[Array, "later nodes"]
+        share: Float[Array, " elements"], start: Float[Array, " nodes"], rows: Float[Array, "later nodes"]
     ) -> Float[Array, " later+1"]:
+        def total(column: Float[Array, " nodes"]) -> Float[Array, ""]:
+            return jnp.sum(share * jnp.interp(volume_fraction, today.volume_fraction, column))
+
         totals = jax.vmap(total)(jnp.concatenate([start[None], rows]))
         return totals / totals[0]
 
+    stiffer = jax.vmap(lambda matrix: modulus_ratio(matrix, today.matrix, parameters))(after.tissue.matrix)
+    every = jnp.ones_like(volume_fraction)
     return WithoutSpace(
         jnp.concatenate([jnp.zeros(1, dtype=float), after.day]),
-        course_of(today.volume_fraction, after.tissue.volume_fraction),
-        course_of(today.mineral, after.tissue.mineral),
+        course_of(every, today.volume_fraction, after.tissue.volume_fraction),
+        course_of(every, today.mineral, after.tissue.mineral),
+        course_of(modulus, jnp.ones_like(today.volume_fraction), stiffer),
     )

@@ -4,10 +4,11 @@ from collections import Counter
 
 import pytest
 
-from mechanostat.target_quantities import QUANTITIES, SECTION
+from mechanostat.target_quantities import QUANTITIES
 from mechanostat.target_values import constant
 from mechanostat.targets import AGAINST, FORMS, read_readings, read_targets, read_trials, trial_files
 from mechanostat.validation import Judgement, by_mechanism, is_met, miss_reasons, reason_of, total
+from remodel.neck import SECTION
 from remodel.outcomes import INSTRUMENTS, READ_BY
 from remodel.skeleton import SITES
 
@@ -57,7 +58,7 @@ def test_every_covered_target_is_told_in_known_words():
             continue
         assert reading.quantity in QUANTITIES, reading.id
         assert reading.instrument in INSTRUMENTS, reading.id
-        if reading.quantity in READ_BY:
+        if reading.quantity in READ_BY and reading.quantity not in SECTION:
             assert reading.site in SITES, reading.id
             assert reading.instrument in READ_BY[reading.quantity], reading.id
         assert (reading.site == "femoral narrow neck") == (reading.quantity in SECTION), reading.id

@@ -19,10 +19,11 @@ from mechanostat.medication import dose_of
 from mechanostat.study_example import reference
 from mechanostat.trial_file import parse_trial, read_trial, trial_of
 from mechanostat.trial_report import BANNER, write_trial_report
-from mechanostat.trial_results import LEVEL_COLUMNS, OUTCOME_COLUMNS, TrialResult
+from mechanostat.trial_results import HYPOTHESIS_COLUMNS, LEVEL_COLUMNS, OUTCOME_COLUMNS, TrialResult
 from mechanostat.trial_running import FinishedTrial, run_trial_file
 from mechanostat.trial_tables import Trial, distribution_of
 from remodel.agents import AGENTS
+from remodel.hypotheses import HYPOTHESES
 from remodel.outcomes import INSTRUMENTS, LEVELS, QUANTITIES
 from remodel.population import Fixed, TruncatedNormal, Uniform
 from remodel.skeleton import DAYS_PER_MONTH, SITES
@@ -288,6 +289,40 @@ def test_the_same_trial_may_be_written_again_and_another_one_not(small):
     assert again.result.arms == done.result.arms
     with pytest.raises(FileExistsError, match="another study"):
         finished(tomllib.loads(SMALL.replace("persons = 4", "persons = 5")), out)
+
+
+@pytest.fixture(scope="module")
+def enveloped(tmp_path_factory) -> tuple[FinishedTrial, Path]:
+    """The small trial under the hypotheses, too."""
+    out = tmp_path_factory.mktemp("envelope") / "out"
+    done = finished(tomllib.loads("hypotheses = true\n" + SMALL), out)
+    write_trial_report(out, done)
+    return done, out
+
+
+def test_hypotheses_add_their_means_and_leave_the_fitted_law_as_it_is(small, enveloped):
+    (plain, _), (done, out) = small, enveloped
+    assert done.result.arms == plain.result.arms
+    assert plain.result.hypotheses == []
+    assert not (small[1] / "hypotheses.csv").exists()
+    assert [found.name for found in done.result.hypotheses] == list(HYPOTHESES)
+    record = TrialResult.model_validate_json((out / "result.json").read_text(encoding="utf-8"))
+    assert record == done.result
+    table = rows(out / "hypotheses.csv")
+    assert tuple(table[0]) == HYPOTHESIS_COLUMNS
+    assert len(table) == 2 * 2 * (1 + len(HYPOTHESES)) * 3  # arms, outcomes, hypotheses, visits with day 0
+    density = "lumbar spine areal density"
+    last = {row["hypothesis"]: float(row["mean"]) for row in table if row["outcome"] == density}
+    assert len(set(last.values())) == 1 + len(HYPOTHESES)
+
+
+def test_the_report_tells_the_envelope_and_that_it_is_assumed(enveloped):
+    done, out = enveloped
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "the envelope over hypotheses" in page
+    assert "Their sizes are assumed" in page
+    means = [found.mean["=nothing"]["lumbar spine areal density"][-1] for found in done.result.hypotheses]
+    assert f"{min(means):+.2f} %".replace("-", "−") in page
 
 
 @pytest.mark.slow

@@ -239,15 +239,18 @@ def test_another_person_dose_law_or_number_of_steps_does_not_compile_anew(block,
     assert [line for line in programs if any(f"jit(_{name})" in line for name in large)] == []
 
 
-def test_other_agents_or_another_sex_compile_no_finite_element_program_anew(block, caplog):
+def test_other_agents_training_or_another_sex_compile_no_finite_element_program_anew(block, caplog):
     model, state = block()
     observe(model, lived(model, state, 1))
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
         protocol = (treatment("romosozumab", 210.0), treatment("alendronate", 70.0, start_day=360.0))
-        other, state = block(person=Person("male", 62.0), protocol=protocol)
+        training = with_training(
+            habitual_life(3), start_day=0.0, stop_day=300.0, sets_per_week=40.0, repetitions=5.0, load=2.0
+        )
+        other, state = block(person=Person("male", 62.0), protocol=protocol, activity=training)
         observe(other, lived(other, state, 2))
         programs = [line for line in caplog.messages if line.startswith("Compiling")]
-    assert any("jit(_brought_on_steps)" in line for line in programs)  # the small one of their levels
+    assert any("jit(_ahead)" in line for line in programs)  # the small one of their levels
     large = ("advance", "observe", "sense_baseline", "first_turnover")
     assert [line for line in programs if any(f"jit(_{name})" in line for name in large)] == []
 

@@ -197,9 +197,13 @@ def test_steps_far_above_twice_the_osteoclast_time_stay_harmless():
 def test_single_precision_follows_double_over_forty_years():
     double = live(compartments(), signals(0.65), age=55.0, days=40 * YEAR, time_step=2.0)
     single = live(compartments(jnp.float32), signals(0.65), age=55.0, days=40 * YEAR, time_step=2.0)
-    for exact, rounded in zip(jax.tree.leaves(double), jax.tree.leaves(single), strict=True):
+    for (path, exact), rounded in zip(
+        jax.tree.leaves_with_path(double), jax.tree.leaves(single), strict=True
+    ):
         assert rounded.dtype == jnp.float32
-        np.testing.assert_allclose(rounded, exact, rtol=1e-4, atol=1e-7)
+        # Damage goes with the eighth power of strain, and so does its rounding.
+        rtol = 8e-4 if path[-1] == jax.tree_util.GetAttrKey("damage") else 1e-4
+        np.testing.assert_allclose(rounded, exact, rtol=rtol, atol=1e-7)
 
 
 def test_denosumab_halves_free_rankl_at_666_ng_per_ml():

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from mechanostat.target_courses import follow, prepare_courses
-from mechanostat.target_quantities import neck_section, relative_course
+from mechanostat.target_quantities import relative_course
 from mechanostat.targets import read_trials
 from mechanostat.trial_file import trial_of
 from mechanostat.validation import measure
 from mechanostat.validation_report import TABLE, figure, page, table
 from remodel.activity import habitual_life
+from remodel.neck import neck_section
 from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.skeleton import follow_person
