@@ -43,16 +43,34 @@ class Layer(NamedTuple):
     limits: tuple[float, float]
 
 
-def density_layers(before: Grid, after: Grid, *, names: tuple[str, str] = ("before", "after")) -> list[Layer]:
+def change_limit(before: Grid, after: Grid) -> float:
+    """Return the change at the end of a colour bar, which one place of bone in fifty exceeds, at least 0.01.
+
+    Args:
+        before: Bone volume fraction, 0 or not a number where there is no bone [-].
+        after: The same, later.
+    """
+    change = np.abs(after - before)[before > 0.0]
+    return max(float(np.nanquantile(change, 0.98)), 0.01)
+
+
+def density_layers(
+    before: Grid,
+    after: Grid,
+    *,
+    names: tuple[str, str] = ("before", "after"),
+    limit: float | None = None,
+) -> list[Layer]:
     """Return the bone volume fraction before, after, and the difference.
 
     Args:
         before: Bone volume fraction, not a number where there is no bone [-].
         after: The same, later.
         names: What before and after are called.
+        limit: Change at the end of its colours; `change_limit` by default.
     """
     change = after - before
-    limit = max(float(np.nanquantile(np.abs(change), 0.995)), 0.01)
+    limit = change_limit(before, after) if limit is None else limit
     layers = [
         Layer(f"Bone volume fraction, {name}", values, "", "viridis", (0.0, 1.0))
         for name, values in zip(names, (before, after), strict=True)
@@ -134,6 +152,7 @@ def surface_figure(
     names: tuple[str, str] = ("before", "after"),
     banner: str = BANNER,
     view: View | None = None,
+    limit: float | None = None,
 ) -> Figure:
     """Return the rendered surface before and after, and where bone was lost and gained.
 
@@ -147,13 +166,14 @@ def surface_figure(
         names: What before and after are called.
         banner: What limits the picture.
         view: From where.
+        limit: Change at the end of the colours; `change_limit` by default.
     """
     view = view or View()
+    limit = change_limit(before, after) if limit is None else limit
     level = 0.5 * float(np.median(before[before > 0.0]))
     first, last = (_for_rendering(grid) for grid in (before, after))
     first_hits, last_hits = (cast(grid, spacing, level=level, view=view) for grid in (first, last))
     change = sampled(np.pad(after - before, 1), last_hits.points)
-    limit = max(float(np.quantile(np.abs(change), 0.98)) if change.size else 0.0, 0.01)
     scale, colours = Normalize(-limit, limit), colormaps["RdBu"]
     panels = (
         (first, first_hits, _bone_colours(first_hits)),

@@ -36,6 +36,7 @@ from mechanostat.memory import (
     device_peak_memory,
     device_room,
     expected_peak,
+    give_back,
     host_room,
     peak_memory,
 )
@@ -126,7 +127,9 @@ def compile_solve(prepared: Prepared, analysis: Analysis) -> Compiled:
         max_iterations=analysis.max_iterations,
         reaction_tolerance=analysis.reaction_tolerance,
     )
-    return Compiled(lowered.compile(), time.perf_counter() - start)
+    program = lowered.compile()
+    give_back()
+    return Compiled(program, time.perf_counter() - start)
 
 
 def _check_analysis(analysis: Analysis) -> None:
@@ -249,16 +252,19 @@ def solve_scan(
     found = jax.block_until_ready(compiled.program(*prepared.arguments))
     solve_seconds = time.perf_counter() - start
     state = equilibrium(bone.mesh, prepared.case, found)
+    case, setup_seconds, compile_seconds = prepared.case, setup_seconds + prepared.seconds, compiled.seconds
+    del prepared, compiled, found  # writing has other needs
+    give_back()
     start = time.perf_counter()
-    write_solve_files(folder, image, bone, prepared.case, state, fields=fields)
+    write_solve_files(folder, image, bone, case, state, fields=fields)
     seconds = SolveSeconds(
         read=read_seconds,
-        setup=setup_seconds + prepared.seconds,
-        compile=compiled.seconds,
+        setup=setup_seconds,
+        compile=compile_seconds,
         solve=solve_seconds,
         write=time.perf_counter() - start,
     )
-    result = solve_result(image, bone, prepared.case, state, analysis, seconds=seconds, device=device)
+    result = solve_result(image, bone, case, state, analysis, seconds=seconds, device=device)
     write_record(folder / RESULT_FILE, result)
     write_row(folder / "result.csv", result.model_dump(mode="json", by_alias=True))
     return result

@@ -15,6 +15,7 @@ from mechanostat.files import write_bytes
 from mechanostat.modelling import strength_test
 from mechanostat.pictures import (
     BANNER,
+    change_limit,
     density_layers,
     load_case_figure,
     png,
@@ -81,19 +82,22 @@ def draw_pictures(arms: Arms) -> dict[str, Picture]:
     test = strength_test(study, mesh)
     drawn = {}
     years = f"after {_years(study)}"
+    grids = {
+        name: [_grid(course, fields["volume_fraction"], 0.0) for fields in (course.first, course.last)]
+        for name, course in arms.items()
+    }
+    limit = max(change_limit(before, after) for before, after in grids.values())  # arms on one scale
     for name, course in arms.items():
-        before, after = (
-            _grid(course, fields["volume_fraction"], 0.0) for fields in (course.first, course.last)
-        )
+        before, after = grids[name]
         names = ("at the scan", years)
         title = _capital(name or study.title)
         drawn[_joined("surface", _slug(name))] = Picture(
             _capital(
                 f"{_arm(name)}the bone at the scan, {years}, and where it was lost (red) and gained (blue)."
             ),
-            png(surface_figure(before, after, mesh.spacing, title=title, names=names)),
+            png(surface_figure(before, after, mesh.spacing, title=title, names=names, limit=limit)),
         )
-        layers = density_layers(_hollow(before), _hollow(after), names=names)
+        layers = density_layers(_hollow(before), _hollow(after), names=names, limit=limit)
         strains = [
             _grid(course, fields["effective_strain"], np.nan) for fields in (course.first, course.last)
         ]

@@ -65,6 +65,7 @@ def panel(axes: Axes, title: str, across: str) -> None:
     axes.set_title(title, loc="left", fontsize=10.5, color=INK)
     axes.set_xlabel(across, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
     axes.grid(color="#dfe3e8", lw=0.7)
     axes.tick_params(labelsize=9)
 
@@ -128,7 +129,8 @@ def levels() -> Figure:
     line(injected, days, signals.romosozumab, 1, "romosozumab, 210 mg a month")
     panel(injected, "Antibodies [µg/ml]", "days from the start; stopped after 360")
     for axes in (life, patch, shot, injected):
-        axes.legend(frameon=False, fontsize=8.5)
+        axes.set_ylim(top=axes.get_ylim()[1] * 1.25)
+        axes.legend(frameon=False, fontsize=8.5, ncols=2, loc="upper left")
     return figure
 
 
@@ -243,7 +245,9 @@ def sequences() -> Figure:
             )
         panel(density_axes, f"{title} [lumbar density, change in %]", "years")
         panel(marker_axes, "CTX, relative to day 0", "years")
-        density_axes.legend(frameon=False, fontsize=8.5)
+        low, high = density_axes.get_ylim()
+        density_axes.set_ylim(low, high + 0.3 * (high - low))
+        density_axes.legend(frameon=False, fontsize=8.5, loc="upper left", ncols=2)
     return figure
 
 
