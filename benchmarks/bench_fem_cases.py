@@ -71,6 +71,6 @@ def bench_programs_of_a_cohort(benchmark):
         elements.append(mesh.elements)
     benchmark.pedantic(structure, args=(mesh,), rounds=1)
     benchmark.extra_info.update(bones=bones, programs=len(programs), elements=elements)
-    assert len(programs) <= bones
     if benchmark.enabled:
+        assert len(programs) < bones
         print(f"\n{bones} bones of {min(elements)} to {max(elements)} elements need {len(programs)} programs")

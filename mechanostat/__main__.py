@@ -234,8 +234,8 @@ def trial(
     from mechanostat.trial_report import write_trial_report
     from mechanostat.trial_running import run_trial_file, spoken_outcomes
 
+    chosen, reporter = begun(device, precision="double", quiet=quiet)  # reading draws persons: JAX starts
     content = read_trial(file)
-    chosen, reporter = begun(device, precision="double", quiet=quiet)
     finished = run_trial_file(content, out, device=chosen, reporter=reporter)
     write_trial_report(out, finished)
     result = finished.result

@@ -3,8 +3,8 @@
 from jaxtyping import Array, Float
 
 from remodel.neck import COMPACT, SECTION, neck_section
+from remodel.outcomes import FRACTURES, READ_BY, Outcome, outcome_readings
 from remodel.outcomes import QUANTITIES as TRIAL_QUANTITIES
-from remodel.outcomes import READ_BY, Outcome, outcome_readings
 from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.risk import BREAKS, hazard
@@ -22,7 +22,9 @@ QUANTITIES = (*TRIAL_QUANTITIES, "resorption", "bone volume fraction", "porosity
 def relative_course(
     course: PersonCourse, person: Person, quantity: tuple[str, str, str], parameters: Parameters
 ) -> Float[Array, " times"]:
-    """Return a quantity at each time of a course relative to day 0 [-]; a hazard as it is [1/year].
+    """Return a quantity at each time of a course relative to day 0 [-]; hazards and risks as they are.
+
+    Hazards come in 1/year, risks in 100 persons.
 
     Args:
         course: Of one person, from day 0 on.
@@ -32,10 +34,12 @@ def relative_course(
     """
     name, site, instrument = quantity
     if name in SECTION:
-        values = SECTION[name](neck_section(course, person, parameters))
+        values = SECTION[name](neck_section(course, parameters))
     elif name in TRIAL_QUANTITIES:
         outcome = Outcome(name, site if name in READ_BY else None, instrument or "true")
         values = outcome_readings(course, outcome, person, parameters)
+        if name in FRACTURES:
+            return values
     elif name in HAZARDS:
         return hazard(course, person, HAZARDS[name], parameters)
     elif name == "resorption":

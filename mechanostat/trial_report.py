@@ -15,7 +15,8 @@ from mechanostat.report import Claim, DataTable, Headline, Picture, Report, writ
 from mechanostat.trial_results import TrialResult
 from mechanostat.trial_running import FinishedTrial, points, spoken_value, with_interval
 from remodel.agents import AGENTS
-from remodel.outcomes import outcome_name, outcome_unit
+from remodel.neck import SECTION
+from remodel.outcomes import FRACTURES, outcome_name, outcome_unit
 
 BANNER = "Virtual persons, a prediction of the model: not validated, no measurement, no medical advice"
 """Stands on every figure and report of a trial."""
@@ -151,7 +152,7 @@ def report_of(finished: FinishedTrial, picture: bytes) -> Report:
             *([_envelope(finished.result)] if finished.hypotheses else []),
         ],
         solves=None,
-        claims=[*_arm_claims(finished), *CLAIMS],
+        claims=[*_arm_claims(finished), *CLAIMS, *_outcome_claims(finished)],
         sources=[*([trial.citation] if trial.citation else []), *_sources(finished)],
         credit="",
         licence="",
@@ -195,7 +196,8 @@ def _persons(finished: FinishedTrial) -> list[tuple[str, str]]:
             + ("" if table.stop_months is None else f" to {table.stop_months:g}")
             for table in arm.activity
         ]
-        rows.append((arm.name, "; ".join([*given, *done]) or "nothing"))
+        falls = [] if arm.exposure == 1.0 else [f"falls and heavy lifts times {arm.exposure:g}"]
+        rows.append((arm.name, "; ".join([*given, *done, *falls]) or "nothing"))
     return rows
 
 
@@ -252,6 +254,32 @@ def _spoken(mean: list[float], low: list[float], high: list[float], unit: str) -
 def _arm_claims(finished: FinishedTrial) -> list[Claim]:
     """Return what must be said about the treatments of each arm."""
     return [Claim(arm.name, "assumed", text) for arm in finished.result.arms for text in arm.remarks]
+
+
+def _outcome_claims(finished: FinishedTrial) -> list[Claim]:
+    """Return what must be said about outcomes that not every trial has."""
+    measured = {outcome.quantity for outcome in finished.found.outcomes}
+    claims = []
+    if measured & set(FRACTURES):
+        claims.append(
+            Claim(
+                "Fracture risk",
+                "assumed",
+                "A surrogate of strength against assumed rates and forces of falls and lifts: for comparing arms, not "
+                "for a person's risk. Exposure changes only where an arm says so.",
+                "remodel/risk.py, remodel/fracture.py",
+            )
+        )
+    if measured & set(SECTION):
+        claims.append(
+            Claim(
+                "Shape of the femoral neck",
+                "assumed",
+                "A round tube whose outer surface moves as in adults and whose inner one follows endocortical bone.",
+                "remodel/neck.py",
+            )
+        )
+    return claims
 
 
 def _agents(finished: FinishedTrial) -> list[str]:

@@ -19,7 +19,7 @@ class OutcomeResult(Record):
     site: str | None
     instrument: str
     unit: str
-    """`%` of change since day 0, or the unit of a level."""
+    """`%` of change since day 0, or the unit of a level or a risk."""
     mean: list[float]
     mean_low: list[float]
     """Lower end of the 95 % interval of the mean, normal."""
@@ -31,7 +31,7 @@ class OutcomeResult(Record):
     high: list[float]
     """97.5th percentile of persons."""
     difference: list[float]
-    """Mean of the differences within pairs to the first arm: percentage points, or the unit of the level."""
+    """Mean of the differences within pairs to the first arm: percentage points, or the unit of the level or risk."""
     difference_low: list[float]
     """Lower end of the 95 % interval of that mean."""
     difference_high: list[float]
@@ -45,6 +45,8 @@ class ArmResult(Record):
     """What became of the persons of an arm."""
 
     name: str
+    exposure: float
+    """What the arm multiplies falls and heavy lifts by."""
     remarks: list[str]
     """What must be said about its treatments for a middling person of the population."""
     outcomes: list[OutcomeResult]

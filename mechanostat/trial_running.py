@@ -143,7 +143,10 @@ def arm_result(record: virtual.Trial, found: virtual.TrialResult, place: int) ->
         )
     protocol = (*record.population.before, *arm.protocol)
     return ArmResult(
-        name=seen.name, remarks=list(remarks(protocol, middling(found.persons))), outcomes=outcomes
+        name=seen.name,
+        exposure=float(arm.exposure),
+        remarks=list(remarks(protocol, middling(found.persons))),
+        outcomes=outcomes,
     )
 
 

@@ -235,7 +235,7 @@ def advance_cells(
         cells: Before the step.
         signals: Hormones and drugs in the middle of the step.
         disuse: Loss of stimulus relative to the set point, at least 0 [-].
-        resorption_factor: What mechanics multiplies resorption by, phi_r [-].
+        resorption_factor: What mechanics and microdamage multiply resorption by, phi_r [-].
         time_step: Length of the step [day].
         parameters: Times and sizes.
 

@@ -7,7 +7,6 @@ from jaxtyping import Array, Float
 from remodel.mechanostat_curve import gain, response
 from remodel.parameters import Parameters
 from remodel.periosteum import PeriostealParameters, Section, Tube, periosteal_velocity, section
-from remodel.person import Person
 from remodel.skeleton import PersonCourse
 from remodel.tissue import Circumstances, log_stimulus_ratio
 from remodel.turnover import active_surface
@@ -28,14 +27,21 @@ SECTION = {
 """Quantities of the femoral neck as a tube."""
 
 
-def neck_section(course: PersonCourse, person: Person, parameters: Parameters) -> Section:
+def neck_section(course: PersonCourse, parameters: Parameters) -> Section:
     """Return the cross-section of the femoral neck at each time, a round tube of compact bone.
 
     Its outer surface moves by `periosteal_velocity` under the strain of compact bone, its inner one by
     what the endocortical compartment gains: `A df / S`, as in `periosteum.endocortical_velocity`.
+
+    Args:
+        course: Of one person, from day 0 on.
+        parameters: The law's numbers.
+
+    Returns:
+        Lengths, areas and moduli in mm, mm² and mm³, weighted by mineral relative to day 0, at each time.
     """
     numbers = PeriostealParameters()
-    outward = _between(_periosteal(course, person, parameters, numbers)) * jnp.diff(course.day)
+    outward = _between(_periosteal(course, parameters, numbers)) * jnp.diff(course.day)
     fraction = course.volume_fraction[:, ENDOCORTICAL]
     inward = numbers.endocortical_factor * jnp.diff(fraction) / _between(active_surface(fraction, parameters))
     outer = NECK_OUTER + _total(outward)
@@ -44,7 +50,7 @@ def neck_section(course: PersonCourse, person: Person, parameters: Parameters) -
 
 
 def _periosteal(
-    course: PersonCourse, person: Person, parameters: Parameters, numbers: PeriostealParameters
+    course: PersonCourse, parameters: Parameters, numbers: PeriostealParameters
 ) -> Float[Array, " times"]:
     """Return the velocity of the outer surface [mm/day]."""
     brought = course.brought

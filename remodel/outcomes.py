@@ -61,10 +61,11 @@ class Outcome(eqx.Module):
     quantity: str = eqx.field(static=True)
     """One of `QUANTITIES`."""
     site: str | None = eqx.field(static=True, default=None)
-    """One of `SITES` for the quantities of `READ_BY`, nothing for those of serum."""
+    """One of `SITES` for the quantities of `READ_BY`, the femoral neck for those of a section; nothing for those of
+    serum and for risks."""
 
     instrument: str = eqx.field(static=True, default="true")
-    """One of those in `READ_BY`; `"true"` for everything in serum."""
+    """One of those in `READ_BY`; `"true"` for everything in serum and for risks."""
 
     def __check_init__(self):
         if self.quantity not in QUANTITIES:
@@ -119,7 +120,7 @@ def outcome_readings(
     if outcome.quantity in FRACTURES:
         return 100.0 * risk(course, person, FRACTURES[outcome.quantity], parameters, exposure=exposure)
     if outcome.quantity in SECTION:
-        return SECTION[outcome.quantity](neck_section(course, person, parameters))
+        return SECTION[outcome.quantity](neck_section(course, parameters))
     if outcome.quantity in LEVELS:
         return getattr(course.brought.signals, outcome.quantity)
     if outcome.quantity in MARKERS:

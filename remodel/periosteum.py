@@ -91,7 +91,9 @@ def periosteal_velocity(
     Source:
         Form and combination assumed; each term as in `PeriostealParameters`.
     """
-    fading = jnp.exp(-jnp.maximum(years_since_menopause, 0.0) / parameters.menopausal_decay_years)
+    # Infinite in men: a bound that is as good as forever keeps derivatives numbers.
+    years = jnp.clip(years_since_menopause, 0.0, 1e3)
+    fading = jnp.exp(-years / parameters.menopausal_decay_years)
     menopausal = parameters.menopausal_um_per_year * jnp.maximum(estrogen_deficit, 0.0) * fading
     hormonal = (parameters.steady_um_per_year + menopausal) * igf1_ratio**parameters.igf_exponent
     androgenic = 1.0 + parameters.androgen_gain * jnp.maximum(androgen_excess, 0.0)

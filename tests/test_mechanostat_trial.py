@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -240,6 +241,20 @@ def small(tmp_path_factory) -> tuple[FinishedTrial, Path]:
     return done, out
 
 
+def test_an_arm_may_fall_more_often_and_the_report_says_so(tmp_path):
+    text = SMALL.replace('name = "medroxyprogesterone"', 'name = "falls"\nexposure = 2.0')
+    text = text.replace('quantity = "estradiol"', 'quantity = "hip fracture risk"')
+    done = finished(tomllib.loads(text), tmp_path / "out")
+    nothing, falls = done.result.arms
+    assert (nothing.exposure, falls.exposure) == (1.0, 2.0)
+    assert falls.outcomes[1].unit == "in 100 persons"
+    assert falls.outcomes[1].mean[-1] == pytest.approx(2.0 * nothing.outcomes[1].mean[-1], rel=0.05)
+    write_trial_report(tmp_path / "out", done)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "falls and heavy lifts times 2" in page
+    assert "not for a person" in page
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -322,7 +337,9 @@ def test_the_report_tells_the_envelope_and_that_it_is_assumed(enveloped):
     assert "the envelope over hypotheses" in page
     assert "Their sizes are assumed" in page
     means = [found.mean["=nothing"]["lumbar spine areal density"][-1] for found in done.result.hypotheses]
-    assert f"{min(means):+.2f} %".replace("-", "−") in page
+    means.append(done.result.arms[0].outcomes[0].mean[-1])
+    ends = "".join(f"<td>{end:+.2f} %</td>".replace("-", "−") for end in (min(means), max(means)))
+    assert ends in re.sub(r"\s+(?=<)", "", re.sub(r"<td[^>]*>", "<td>", page))
 
 
 @pytest.mark.slow

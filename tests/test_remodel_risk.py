@@ -47,7 +47,7 @@ def test_twice_the_falls_are_twice_the_hazard(courses):
 
 
 def test_neck_of_an_ageing_woman_grows_outside_and_inside(courses):
-    neck = neck_section(courses["untreated"], WOMAN, LAW)
+    neck = neck_section(courses["untreated"], LAW)
     assert jnp.all(jnp.diff(neck.outer_diameter) > 0.0)
     assert jnp.all(jnp.diff(neck.total_area - neck.area) > 0.0)  # the marrow cavity
 

@@ -71,7 +71,7 @@ def test_a_neck_widens_through_menopause_and_its_cavity_too():
     law = jax.tree.map(lambda number: jnp.asarray(number, dtype=float), Parameters())
     woman = Person("female", 50.0, 51.0, testosterone=25.0)
     course = jax.jit(lambda p: follow_person(p, (), (), habitual_life(1), law, months=60))(woman)
-    neck = neck_section(course, woman, law)
+    neck = neck_section(course, law)
     assert np.all(np.diff(neck.outer_diameter) > 0.0)
     assert neck.area[-1] < neck.area[0]
     # Width makes up for part of what the cavity and the pores take.

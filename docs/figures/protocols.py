@@ -117,8 +117,7 @@ def follow(model: Model, state: State, name: str) -> Curves:
     seen = run(model, state, years=YEARS, report_days=360).observations
     days = [int(day) for day in seen.day]
     alone = systemic(model, days).without_space
-    volume = np.asarray(model.regions).sum(axis=1)
-    density = np.asarray(seen.mineral_density) @ volume
+    density = np.asarray(seen.mineral_density)[:, model.region_names.index("bone")]
     strength = np.asarray(seen.failure_load)[:, 0]
     return Curves(
         np.asarray(days) / DAYS_PER_YEAR,
