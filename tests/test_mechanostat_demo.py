@@ -91,8 +91,8 @@ def test_estradiol_prevents_part_of_the_loss_after_menopause(out):
 @pytest.mark.slow
 def test_before_the_treatment_starts_the_arms_are_the_same(out):
     untreated, treated = (outcomes(out, arm) for arm in ("untreated", "estradiol"))
-    # Days 0, 180 and 360; one program serves both protocols.
-    assert untreated["bone_volume"][:3] == treated["bone_volume"][:3]
+    # Days 0, 180 and 360. What the days bring is a program of each protocol's own, which may round in another order.
+    assert untreated["bone_volume"][:3] == pytest.approx(treated["bone_volume"][:3], rel=1e-12)
     assert untreated["bone_volume"][4] != treated["bone_volume"][4]
 
 
