@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from remodel.fracture import fracture_probability
 from remodel.instruments import InstrumentParameters, lumbar_drift, marrow_fat, single_energy_density
 from remodel.mineral import MINERAL_DENSITY
 from remodel.neck import SECTION, neck_section
 from remodel.parameters import Parameters, Scalar
 from remodel.person import Person, age_on
-from remodel.risk import BREAKS, risk
+from remodel.risk import BREAKS, hazard
 from remodel.skeleton import SITES, PersonCourse, areal_density, site_shares, strength, young_skeleton
 
 FRACTURES = {f"{name} fracture risk": name for name in BREAKS}
@@ -118,7 +119,8 @@ def outcome_readings(
         exposure: What multiplies falls and lifts [-].
     """
     if outcome.quantity in FRACTURES:
-        return 100.0 * risk(course, person, FRACTURES[outcome.quantity], parameters, exposure=exposure)
+        rate = hazard(course, person, FRACTURES[outcome.quantity], parameters, exposure=exposure)
+        return 100.0 * fracture_probability(course.day, rate)
     if outcome.quantity in SECTION:
         return SECTION[outcome.quantity](neck_section(course, parameters))
     if outcome.quantity in LEVELS:

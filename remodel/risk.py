@@ -1,4 +1,4 @@
-"""Fractures of a person without space: what breaks, how likely, and when."""
+"""Fractures of a person without space: what breaks, and at what rate."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -7,7 +7,6 @@ from remodel.fracture import (
     ExposureParameters,
     Site,
     fracture_hazard,
-    fracture_probability,
     hip,
     vertebra,
     wrist,
@@ -42,19 +41,3 @@ def hazard(
     age = age_on(person, course.day)
     events = jnp.broadcast_to(jnp.asarray(exposure, dtype=float), age.shape)
     return fracture_hazard(site, newtons, age, person.sex, events, ExposureParameters())
-
-
-def risk(
-    course: PersonCourse, person: Person, fracture: str, parameters: Parameters, *, exposure: Scalar = 1.0
-) -> Float[Array, " times"]:
-    """Return the probability of at least one fracture since day 0, death left out [-].
-
-    Args:
-        course: Of one person, from day 0 on.
-        person: The person.
-        fracture: One of `BREAKS`.
-        parameters: The law's numbers.
-        exposure: What multiplies falls and lifts [-].
-    """
-    rate = hazard(course, person, fracture, parameters, exposure=exposure)
-    return fracture_probability(course.day, rate)

@@ -12,7 +12,7 @@ from remodel.outcomes import FRACTURES, RISK_UNIT, Outcome, outcome_readings, ou
 from remodel.parameters import Parameters
 from remodel.person import Person
 from remodel.population import Fixed, Population
-from remodel.risk import BREAKS, hazard, risk
+from remodel.risk import BREAKS, hazard
 from remodel.skeleton import follow_person
 from remodel.treatment import treatment
 from remodel.trial import Arm, Trial, run_trial
@@ -30,7 +30,8 @@ def courses():
 @pytest.mark.parametrize("fracture", BREAKS)
 def test_risk_is_the_integral_of_the_hazard_and_a_drug_that_strengthens_lowers_it(courses, fracture):
     rates = {name: hazard(course, WOMAN, fracture, LAW) for name, course in courses.items()}
-    risks = {name: risk(course, WOMAN, fracture, LAW) for name, course in courses.items()}
+    outcome = Outcome(f"{fracture} fracture risk")
+    risks = {name: outcome_readings(course, outcome, WOMAN, LAW) / 100.0 for name, course in courses.items()}
     for name, course in courses.items():
         np.testing.assert_allclose(risks[name], fracture_probability(course.day, rates[name]))
         assert risks[name][0] == 0.0
