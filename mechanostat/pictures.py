@@ -152,7 +152,6 @@ def surface_figure(
     names: tuple[str, str] = ("before", "after"),
     banner: str = BANNER,
     view: View | None = None,
-    limit: float | None = None,
 ) -> Figure:
     """Return the rendered surface before and after, and where bone was lost and gained.
 
@@ -166,14 +165,14 @@ def surface_figure(
         names: What before and after are called.
         banner: What limits the picture.
         view: From where.
-        limit: Change at the end of the colours; `change_limit` by default.
     """
     view = view or View()
-    limit = change_limit(before, after) if limit is None else limit
     level = 0.5 * float(np.median(before[before > 0.0]))
     first, last = (_for_rendering(grid) for grid in (before, after))
     first_hits, last_hits = (cast(grid, spacing, level=level, view=view) for grid in (first, last))
     change = sampled(np.pad(after - before, 1), last_hits.points)
+    # Of the surface alone: what changes inside is more, and would leave it pale.
+    limit = max(float(np.quantile(np.abs(change), 0.98)) if change.size else 0.0, 0.01)
     scale, colours = Normalize(-limit, limit), colormaps["RdBu"]
     panels = (
         (first, first_hits, _bone_colours(first_hits)),

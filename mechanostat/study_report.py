@@ -86,7 +86,9 @@ def draw_pictures(arms: Arms) -> dict[str, Picture]:
         name: [_grid(course, fields["volume_fraction"], 0.0) for fields in (course.first, course.last)]
         for name, course in arms.items()
     }
-    limit = max(change_limit(before, after) for before, after in grids.values())  # arms on one scale
+    limit = max(
+        change_limit(before, after) for before, after in grids.values()
+    )  # slices of all arms on one scale
     for name, course in arms.items():
         before, after = grids[name]
         names = ("at the scan", years)
@@ -95,7 +97,7 @@ def draw_pictures(arms: Arms) -> dict[str, Picture]:
             _capital(
                 f"{_arm(name)}the bone at the scan, {years}, and where it was lost (red) and gained (blue)."
             ),
-            png(surface_figure(before, after, mesh.spacing, title=title, names=names, limit=limit)),
+            png(surface_figure(before, after, mesh.spacing, title=title, names=names)),
         )
         layers = density_layers(_hollow(before), _hollow(after), names=names, limit=limit)
         strains = [
